@@ -2,11 +2,12 @@
  *
  * libintact: dm-integrity volumes in user space.
  *
- * A *sector* is 512 bytes, always. A *block* carries one tag: 512, 1024, 2048 or 4096 bytes. A *logical* sector is one
- * that the user of a volume sees.
+ * A *sector* is 512 bytes, always. A *block* carries one tag: 512, 1024, 2048 or 4096 bytes. A
+ * *logical* sector is one that the user of a volume sees.
  *
- * Functions return 0 or a negative errno and put results through `ret` parameters, untouched on failure. What a person
- * should read goes to the log given by the caller: one line, from whoever knew most. The meanings that recur:
+ * Functions return 0 or a negative errno and put results through `ret` parameters, untouched on
+ * failure. What a person should read goes to the log given by the caller: one line, from whoever
+ * knew most. The meanings that recur:
  *
  *   -EINVAL    parameters that contradict each other or make no sense
  *   -ENOKEY    a keyed algorithm without key
@@ -16,8 +17,8 @@
  *   -EIO       the device failed, or something that must not fail did
  *   -ENOMEM
  *
- * No function keeps state outside the objects it is given; objects belong to one thread at a time, different objects to
- * any threads.
+ * No function keeps state outside the objects it is given; objects belong to one thread at a time,
+ * different objects to any threads.
  */
 #ifndef INTACT_H
 #define INTACT_H
@@ -32,19 +33,23 @@ extern "C" {
 
 #define INTACT_VERSION "0.1.0"
 
-/* ---- Messages --------------------------------------------------------------------------------------------------- */
+/* ---- Messages
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 enum intact_level { INTACT_ERROR, INTACT_WARNING, INTACT_INFO };
 
 struct intact_log {
-	/* One line without newline; the text is the caller's only during the call. Any thread may call it, one at a
-	 * time per object.
+	/* One line without newline; the text is the caller's only during the call. Any thread may
+	 * call it, one at a time per object.
 	 */
 	void (*emit)(void *opaque, enum intact_level level, const char *text);
 	void *opaque;
 };
 
-/* ---- Parameters ------------------------------------------------------------------------------------------------- */
+/* ---- Parameters
+ * -------------------------------------------------------------------------------------------------
+ */
 
 enum intact_mode {
 	INTACT_MODE_JOURNAL = 'J',
@@ -55,29 +60,32 @@ enum intact_mode {
 };
 
 enum intact_digest_policy {
-	INTACT_DIGEST_AUTO,	   /* a synchronous driver if there is one, else an asynchronous one */
-	INTACT_DIGEST_ACCELERATOR, /* the asynchronous one if it is a different driver than the synchronous one */
+	INTACT_DIGEST_AUTO, /* a synchronous driver if there is one, else an asynchronous one */
+	INTACT_DIGEST_ACCELERATOR, /* the asynchronous one if it is a different driver than the
+				      synchronous one */
 	INTACT_DIGEST_SYNC,
 	INTACT_DIGEST_ASYNC,
 };
 
 #define INTACT_ALGORITHM_BYTES 64
-#define INTACT_KEY_BYTES_MAX 4096
+#define INTACT_KEY_BYTES_MAX   4096
 
 /* An algorithm with its key; name "" means none. */
 struct intact_algorithm {
-	char name[INTACT_ALGORITHM_BYTES]; /* the kernel's or integritysetup's; "auto" for the internal hash of a view */
+	char name[INTACT_ALGORITHM_BYTES]; /* the kernel's or integritysetup's; "auto" for the
+					      internal hash of a view */
 	uint8_t *key;			   /* owned; wiped and freed by intact_params_done */
 	size_t key_bytes;
 };
 
-/* All that the device-mapper target's table line can say (docs/format.md section 9), and what finds the devices.
- * Numbers that are 0 are "not given" unless said otherwise.
+/* All that the device-mapper target's table line can say (docs/format.md section 9), and what finds
+ * the devices. Numbers that are 0 are "not given" unless said otherwise.
  */
 struct intact_params {
 	char *device;	   /* with the superblock (the metadata device when there are two); owned */
 	char *data_device; /* or NULL: one device; owned */
-	char *inline_tags; /* file with the tuples of an inline volume's blocks, one after another, or NULL; owned */
+	char *inline_tags; /* file with the tuples of an inline volume's blocks, one after another,
+			      or NULL; owned */
 
 	uint64_t start_sector; /* reserved sectors before the superblock */
 	enum intact_mode mode;
@@ -110,36 +118,39 @@ struct intact_params {
 void intact_params_init(struct intact_params *params);
 void intact_params_done(struct intact_params *params); /* wipes keys */
 
-/* Sets what a table line "0 LEN integrity DEV START TAG MODE N ..." says; its device names are ignored. -EINVAL: the
- * message says which word is wrong.
+/* Sets what a table line "0 LEN integrity DEV START TAG MODE N ..." says; its device names are
+ * ignored. -EINVAL: the message says which word is wrong.
  */
-int intact_params_from_table(struct intact_params *params, const char *line, const struct intact_log *log);
+int intact_params_from_table(struct intact_params *params, const char *line,
+			     const struct intact_log *log);
 
-/* Sets an algorithm's name after checking that it is known, in any spelling; -ENOENT if not. `parameter` is what the user
- * calls it. For the internal hash and journal_mac; "auto" is taken too.
+/* Sets an algorithm's name after checking that it is known, in any spelling; -ENOENT if not.
+ * `parameter` is what the user calls it. For the internal hash and journal_mac; "auto" is taken
+ * too.
  */
-int intact_algorithm_set_hash(struct intact_algorithm *algorithm, const char *name, const char *parameter,
-			      const struct intact_log *log);
-int intact_algorithm_set_cipher(struct intact_algorithm *algorithm, const char *name, const char *parameter,
-				const struct intact_log *log);
+int intact_algorithm_set_hash(struct intact_algorithm *algorithm, const char *name,
+			      const char *parameter, const struct intact_log *log);
+int intact_algorithm_set_cipher(struct intact_algorithm *algorithm, const char *name,
+				const char *parameter, const struct intact_log *log);
 
-/* Reads a key: exactly key_bytes bytes from the beginning of the file, or with 0 the whole file. -EINVAL: the file is
- * shorter, empty, or too long.
+/* Reads a key: exactly key_bytes bytes from the beginning of the file, or with 0 the whole file.
+ * -EINVAL: the file is shorter, empty, or too long.
  */
-int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *path, size_t key_bytes,
-			      const struct intact_log *log);
+int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *path,
+			      size_t key_bytes, const struct intact_log *log);
 
-/* ---- A view: a volume as it would be after activation, without writing a byte -------------------------------------- */
+/* ---- A view: a volume as it would be after activation, without writing a byte
+ * -------------------------------------- */
 
 struct intact_view;
 
 #define INTACT_FLAG_HAVE_JOURNAL_MAC 0x1u
-#define INTACT_FLAG_RECALCULATING 0x2u
-#define INTACT_FLAG_DIRTY_BITMAP 0x4u
-#define INTACT_FLAG_FIX_PADDING 0x8u
-#define INTACT_FLAG_FIX_HMAC 0x10u
-#define INTACT_FLAG_INLINE 0x20u
-#define INTACT_FLAG_DISCARD_KEYED 0x40u
+#define INTACT_FLAG_RECALCULATING    0x2u
+#define INTACT_FLAG_DIRTY_BITMAP     0x4u
+#define INTACT_FLAG_FIX_PADDING	     0x8u
+#define INTACT_FLAG_FIX_HMAC	     0x10u
+#define INTACT_FLAG_INLINE	     0x20u
+#define INTACT_FLAG_DISCARD_KEYED    0x40u
 
 /* The name of one flag bit as integritysetup's dump has it, or NULL for unknown bits. */
 const char *intact_flag_name(uint32_t bit);
@@ -161,24 +172,25 @@ struct intact_superblock {
 struct intact_layout {
 	uint64_t superblock_sector;
 	uint64_t journal_sector;
-	uint64_t journal_sectors;	/* 0 in inline mode */
+	uint64_t journal_sectors; /* 0 in inline mode */
 	uint32_t section_sectors;
 	uint32_t section_entries;
 	uint32_t entry_bytes;
-	uint64_t first_tag_sector;	/* of the first run; 0 in inline mode */
+	uint64_t first_tag_sector; /* of the first run; 0 in inline mode */
 	uint64_t first_data_sector;
 	uint64_t run_tag_sectors;	/* tag area of each run; 0 with a metadata device */
 	uint64_t runs;			/* 1 with a metadata device */
-	uint64_t provided_data_sectors;	/* what the devices' present size gives */
+	uint64_t provided_data_sectors; /* what the devices' present size gives */
 	uint64_t device_sectors;
-	uint64_t data_device_sectors;	/* 0: one device */
+	uint64_t data_device_sectors; /* 0: one device */
 };
 
 enum intact_journal_state {
 	INTACT_JOURNAL_NONE,	/* inline mode, or ignored in recovery mode */
 	INTACT_JOURNAL_EMPTY,	/* nothing to replay */
 	INTACT_JOURNAL_REPLAY,	/* committed entries are part of this view's contents */
-	INTACT_JOURNAL_CORRUPT, /* the kernel would fail all I/O; this view shows the volume without it */
+	INTACT_JOURNAL_CORRUPT, /* the kernel would fail all I/O; this view shows the volume without
+				   it */
 	INTACT_JOURNAL_BITMAP,	/* the area holds a bitmap */
 };
 
@@ -193,31 +205,34 @@ struct intact_journal {
 };
 
 struct intact_bitmap {
-	bool present;		/* the journal area holds a bitmap */
-	bool trusted;		/* false: it cannot be (journal_crypt), everything is verified */
+	bool present;		 /* the journal area holds a bitmap */
+	bool trusted;		 /* false: it cannot be (journal_crypt), everything is verified */
 	uint64_t region_sectors; /* per bit */
 	uint64_t regions;
 	uint64_t dirty_regions;
 };
 
-/* Opens for reading. With INTACT_VIEW_SUPERBLOCK_ONLY nothing is asked of the parameters but the devices and the start:
- * what needs a key that was not given is left out (for dump). Warnings go to log as well.
+/* Opens for reading. With INTACT_VIEW_SUPERBLOCK_ONLY nothing is asked of the parameters but the
+ * devices and the start: what needs a key that was not given is left out (for dump). Warnings go to
+ * log as well.
  */
 #define INTACT_VIEW_SUPERBLOCK_ONLY (1u << 0)
-int intact_view_open(const struct intact_params *params, unsigned flags, const struct intact_log *log,
-		     struct intact_view **ret);
+int intact_view_open(const struct intact_params *params, unsigned flags,
+		     const struct intact_log *log, struct intact_view **ret);
 void intact_view_close(struct intact_view *v); /* takes NULL */
 
 const struct intact_superblock *intact_view_superblock(const struct intact_view *v);
 const struct intact_layout *intact_view_layout(const struct intact_view *v);
 const struct intact_journal *intact_view_journal(const struct intact_view *v);
 const struct intact_bitmap *intact_view_bitmap(const struct intact_view *v);
-const char *intact_view_hash(const struct intact_view *v);   /* kernel name; "" without internal hash */
+const char *
+intact_view_hash(const struct intact_view *v); /* kernel name; "" without internal hash */
 const char *intact_view_driver(const struct intact_view *v); /* "" without internal hash */
 uint64_t intact_view_sectors(const struct intact_view *v);   /* length of the mapping */
 
-/* Walks the journal as it lies on disk: every section, and every used entry in it, replayed or not. A callback that
- * returns other than 0 ends the walk with that. Not for bitmap or inline volumes: nothing is called.
+/* Walks the journal as it lies on disk: every section, and every used entry in it, replayed or not.
+ * A callback that returns other than 0 ends the walk with that. Not for bitmap or inline volumes:
+ * nothing is called.
  */
 struct intact_section {
 	uint32_t section;
@@ -242,18 +257,21 @@ int intact_view_walk_journal(struct intact_view *v, const struct intact_journal_
 
 /* Reads whole blocks as the user of the volume would.
  *
- *   0          every block verified, or not to be verified (recovery mode, unverified regions, no internal hash)
- *   -EILSEQ    a block does not match its tag; *ret_bad_sector is its logical sector. What lies before it is read.
- *   -EIO       a block cannot be read; *ret_bad_sector likewise
- *   -EINVAL    not whole blocks, or past the end
+ *   0          every block verified, or not to be verified (recovery mode, unverified regions, no
+ * internal hash) -EILSEQ    a block does not match its tag; *ret_bad_sector is its logical sector.
+ * What lies before it is read. -EIO       a block cannot be read; *ret_bad_sector likewise -EINVAL
+ * not whole blocks, or past the end
  *
- * With INTACT_READ_IGNORE_MISMATCHES a block that does not match is delivered as it lies on the device.
+ * With INTACT_READ_IGNORE_MISMATCHES a block that does not match is delivered as it lies on the
+ * device.
  */
 #define INTACT_READ_IGNORE_MISMATCHES (1u << 0)
-int intact_view_read(struct intact_view *v, uint64_t first_sector, uint64_t sectors, void *buffer, unsigned flags,
-		     uint64_t *ret_bad_sector);
+int intact_view_read(struct intact_view *v, uint64_t first_sector, uint64_t sectors, void *buffer,
+		     unsigned flags, uint64_t *ret_bad_sector);
 
-/* ---- Check -------------------------------------------------------------------------------------------------------- */
+/* ---- Check
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 enum intact_bad_reason { INTACT_BAD_MISMATCH, INTACT_BAD_UNREADABLE };
 
@@ -273,17 +291,19 @@ struct intact_check_counts { /* blocks */
 };
 
 struct intact_check_options {
-	uint64_t from_sector; /* inclusive, rounded down to a block */
-	uint64_t to_sector;   /* exclusive, rounded up to a block; 0: the end */
+	uint64_t from_sector;	   /* inclusive, rounded down to a block */
+	uint64_t to_sector;	   /* exclusive, rounded up to a block; 0: the end */
 	uint64_t limit_rate_bytes; /* per second; 0: none */
 	unsigned jobs;		   /* threads; 0: one per core that this process may use */
 
-	/* All on the thread that called intact_check, in the order of the sectors; NULL: not told. Adjacent bad blocks with
-	 * the same reason are one range, told when it has ended.
+	/* All on the thread that called intact_check, in the order of the sectors; NULL: not told.
+	 * Adjacent bad blocks with the same reason are one range, told when it has ended.
 	 */
 	void (*bad)(void *opaque, const struct intact_bad *bad);
-	void (*progress)(void *opaque, const struct intact_check_counts *so_far); /* about ten times a second */
-	bool (*stop)(void *opaque); /* true: stop soon; asked about as often, and after every signal */
+	void (*progress)(void *opaque,
+			 const struct intact_check_counts *so_far); /* about ten times a second */
+	bool (*stop)(
+		void *opaque); /* true: stop soon; asked about as often, and after every signal */
 	void *opaque;
 };
 
@@ -296,7 +316,9 @@ struct intact_check_options {
 int intact_check(struct intact_view *v, const struct intact_check_options *options,
 		 struct intact_check_counts *ret_counts);
 
-/* ---- Digests ------------------------------------------------------------------------------------------------------ */
+/* ---- Digests
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 struct intact_digest_info {
 	const char *algorithm; /* kernel name */
@@ -310,14 +332,17 @@ struct intact_digest_info {
 	int self_test;	/* 0: passed; -EIO: failed */
 };
 
-/* Every algorithm with every driver that has it, self-tested. A callback that returns other than 0 ends it with that. */
-int intact_digest_list(int (*each)(void *opaque, const struct intact_digest_info *info), void *opaque);
+/* Every algorithm with every driver that has it, self-tested. A callback that returns other than 0
+ * ends it with that. */
+int intact_digest_list(int (*each)(void *opaque, const struct intact_digest_info *info),
+		       void *opaque);
 
-/* Bytes per second on one core: blocks of block_bytes out of memory larger than the caches, as they come from a disk, for
- * about `milliseconds`.
+/* Bytes per second on one core: blocks of block_bytes out of memory larger than the caches, as they
+ * come from a disk, for about `milliseconds`.
  */
-int intact_digest_bench(const char *algorithm, const char *driver, uint32_t block_bytes, unsigned milliseconds,
-			const struct intact_log *log, double *ret_bytes_per_second);
+int intact_digest_bench(const char *algorithm, const char *driver, uint32_t block_bytes,
+			unsigned milliseconds, const struct intact_log *log,
+			double *ret_bytes_per_second);
 
 #ifdef __cplusplus
 }

@@ -19,22 +19,22 @@ static inline void cleanup_close(const int *fd)
 		close(*fd);
 }
 
-#define AUTO_FREE __attribute__((cleanup(cleanup_free)))
+#define AUTO_FREE  __attribute__((cleanup(cleanup_free)))
 #define AUTO_CLOSE __attribute__((cleanup(cleanup_close)))
 
 /* The value of a variable that its scope must no longer release. */
-#define TAKE_PTR(p)                \
-	({                         \
-		__typeof__(p) t_ = (p); \
-		(p) = NULL;        \
-		t_;                \
+#define TAKE_PTR(p)                                                                                \
+	({                                                                                         \
+		__typeof__(p) t_ = (p);                                                            \
+		(p) = NULL;                                                                        \
+		t_;                                                                                \
 	})
 
-#define TAKE_FD(fd)          \
-	({                   \
-		int t_ = (fd); \
-		(fd) = -1;   \
-		t_;          \
+#define TAKE_FD(fd)                                                                                \
+	({                                                                                         \
+		int t_ = (fd);                                                                     \
+		(fd) = -1;                                                                         \
+		t_;                                                                                \
 	})
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Journal encryption (docs/format.md section 5). A stream cipher turns the journal into one XOR; a block cipher works on
- * one section at a time. In-place always. A struct cipher belongs to one thread; nothing allocates after open.
+ * Journal encryption (docs/format.md section 5). A stream cipher turns the journal into one XOR; a
+ * block cipher works on one section at a time. In-place always. A struct cipher belongs to one
+ * thread; nothing allocates after open.
  */
 #ifndef INTACT_CIPHER_CIPHER_H
 #define INTACT_CIPHER_CIPHER_H
@@ -22,8 +23,8 @@ struct cipher;
  *   -EIO       self-test failed
  *   -ENOMEM
  */
-int cipher_open(const char *name, const uint8_t *key, size_t key_bytes, const struct intact_log *log,
-		struct cipher **ret);
+int cipher_open(const char *name, const uint8_t *key, size_t key_bytes,
+		const struct intact_log *log, struct cipher **ret);
 void cipher_close(struct cipher *c); /* takes NULL, wipes */
 
 const char *cipher_name(const struct cipher *c);
@@ -32,13 +33,13 @@ bool cipher_is_stream(const struct cipher *c);
 /* The names that cipher_open knows, NULL-terminated. */
 const char *const *cipher_names(void);
 
-/* Stream ciphers: XORs bytes with the key stream from `offset` (bytes from the beginning of the journal) on. Any offset,
- * any length. Returns 0 or -EIO.
+/* Stream ciphers: XORs bytes with the key stream from `offset` (bytes from the beginning of the
+ * journal) on. Any offset, any length. Returns 0 or -EIO.
  */
 int cipher_xor(struct cipher *c, uint64_t offset, uint8_t *buffer, size_t bytes);
 
-/* Stream ciphers: the 32 bytes of key stream behind the journal, rounded up to 4096 bytes, that scramble the commit id
- * constants.
+/* Stream ciphers: the 32 bytes of key stream behind the journal, rounded up to 4096 bytes, that
+ * scramble the commit id constants.
  */
 int cipher_commit_key(struct cipher *c, uint64_t journal_bytes, uint8_t key[32]);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The bitmap of mode B (docs/format.md section 7): one bit per region of blocks, in the journal area.
+ * The bitmap of mode B (docs/format.md section 7): one bit per region of blocks, in the journal
+ * area.
  */
 #ifndef INTACT_FORMAT_BITMAP_H
 #define INTACT_FORMAT_BITMAP_H
 
 #include "format/geometry.h"
 
-#define BITMAP_BLOCK_BYTES 4096
+#define BITMAP_BLOCK_BYTES	4096
 #define SECTORS_PER_BIT_DEFAULT 32768u
 
 struct bitmap_shape {
@@ -19,13 +20,14 @@ struct bitmap_shape {
 
 enum bitmap_verdict {
 	BITMAP_GOOD,
-	BITMAP_TOO_FINE, /* the volume has more regions than the area has bits: what is stored cannot be right */
+	BITMAP_TOO_FINE, /* the volume has more regions than the area has bits: what is stored
+			    cannot be right */
 	BITMAP_VERDICTS
 };
 
 /* The stored granularity over `sectors` logical sectors. */
-enum bitmap_verdict bitmap_shape_stored(const struct geometry *g, uint8_t log2_blocks_per_bit, uint64_t sectors,
-					struct bitmap_shape *ret);
+enum bitmap_verdict bitmap_shape_stored(const struct geometry *g, uint8_t log2_blocks_per_bit,
+					uint64_t sectors, struct bitmap_shape *ret);
 
 /* The granularity that activation chooses for sectors_per_bit (0: the default). */
 void bitmap_shape_choose(const struct geometry *g, uint32_t sectors_per_bit, uint64_t sectors,

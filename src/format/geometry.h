@@ -8,19 +8,19 @@
 #include "format/superblock.h"
 
 #define BUFFER_SECTORS_DEFAULT 128u
-#define BUFFER_SECTORS_MIN 8u
+#define BUFFER_SECTORS_MIN     8u
 
 enum geometry_kind { GEOMETRY_ONE_DEVICE, GEOMETRY_METADATA_DEVICE, GEOMETRY_INLINE };
 
-/* All fields in sectors unless named otherwise; sums and products of the fields that the functions below make do not
- * overflow for logical sectors below provided_sectors.
+/* All fields in sectors unless named otherwise; sums and products of the fields that the functions
+ * below make do not overflow for logical sectors below provided_sectors.
  */
 struct geometry {
 	enum geometry_kind kind;
-	uint64_t start_sector;	  /* reserved in front, on the device with the superblock */
+	uint64_t start_sector; /* reserved in front, on the device with the superblock */
 	uint32_t sectors_per_block;
 	uint8_t log2_sectors_per_block;
-	uint8_t log2_interleave;  /* one device only */
+	uint8_t log2_interleave; /* one device only */
 	uint32_t tag_bytes;
 
 	uint32_t entry_bytes;
@@ -33,26 +33,29 @@ struct geometry {
 	uint64_t run_tag_sectors; /* metadata_run; 0 unless one device */
 	uint32_t buffer_sectors;  /* as lowered to fit, with a metadata device */
 
-	uint64_t provided_sectors; /* what the present devices can hold */
+	uint64_t provided_sectors;	  /* what the present devices can hold */
 	uint64_t stored_provided_sectors; /* as the superblock says */
 };
 
 enum geometry_verdict {
 	GEOMETRY_GOOD,
-	GEOMETRY_ENTRY_TOO_LARGE,	/* not even one entry fits a metadata sector */
-	GEOMETRY_JOURNAL_TOO_LARGE,	/* initial_sectors beyond 32 bits */
-	GEOMETRY_DEVICE_TOO_SMALL,	/* no room for superblock, journal and 8 sectors of data */
-	GEOMETRY_METADATA_TOO_SMALL,	/* the tag area does not fit behind the journal of the metadata device */
-	GEOMETRY_UNSAFE,		/* the kernel's tag addresses collide with data (section 3, "A trap") */
-	GEOMETRY_OVERFLOW,		/* start beyond any device */
+	GEOMETRY_ENTRY_TOO_LARGE,    /* not even one entry fits a metadata sector */
+	GEOMETRY_JOURNAL_TOO_LARGE,  /* initial_sectors beyond 32 bits */
+	GEOMETRY_DEVICE_TOO_SMALL,   /* no room for superblock, journal and 8 sectors of data */
+	GEOMETRY_METADATA_TOO_SMALL, /* the tag area does not fit behind the journal of the metadata
+					device */
+	GEOMETRY_UNSAFE,   /* the kernel's tag addresses collide with data (section 3, "A trap") */
+	GEOMETRY_OVERFLOW, /* start beyond any device */
 	GEOMETRY_VERDICTS
 };
 
-/* device_sectors: the one with the superblock; data_sectors: of the data device (kind METADATA_DEVICE), else ignored.
- * buffer_sectors 0: the default. *ret is written for every verdict as far as it could be computed.
+/* device_sectors: the one with the superblock; data_sectors: of the data device (kind
+ * METADATA_DEVICE), else ignored. buffer_sectors 0: the default. *ret is written for every verdict
+ * as far as it could be computed.
  */
-enum geometry_verdict geometry_make(const struct sb *sb, enum geometry_kind kind, uint64_t start_sector,
-				    uint64_t device_sectors, uint64_t data_sectors, uint32_t buffer_sectors,
+enum geometry_verdict geometry_make(const struct sb *sb, enum geometry_kind kind,
+				    uint64_t start_sector, uint64_t device_sectors,
+				    uint64_t data_sectors, uint32_t buffer_sectors,
 				    struct geometry *ret);
 
 /* One sentence, lower case; "" for GEOMETRY_GOOD. */
@@ -61,10 +64,12 @@ const char *geometry_explain(enum geometry_verdict verdict);
 /* The data sector (on the data device) of a logical sector below provided_sectors. */
 uint64_t geometry_data_sector(const struct geometry *g, uint64_t logical_sector);
 
-/* The first byte (on the device with the superblock) of the tag of the block with this logical sector. Not for inline. */
+/* The first byte (on the device with the superblock) of the tag of the block with this logical
+ * sector. Not for inline. */
 uint64_t geometry_tag_byte(const struct geometry *g, uint64_t logical_sector);
 
-/* How many sectors from this one on lie together, data and tags alike: to the end of the run, or of the volume. */
+/* How many sectors from this one on lie together, data and tags alike: to the end of the run, or of
+ * the volume. */
 uint64_t geometry_contiguous_sectors(const struct geometry *g, uint64_t logical_sector);
 
 /* How many runs hold provided_sectors (1 for the other kinds). */
@@ -74,12 +79,13 @@ uint64_t geometry_runs(const struct geometry *g);
 uint64_t geometry_journal_sector(const struct geometry *g);
 uint64_t geometry_section_sector(const struct geometry *g, uint32_t section);
 
-/* What formatting chooses (section 3, "Formatting defaults"): fills log2_interleave_sectors, journal_sections and
- * provided_data_sectors of a superblock whose other fields are set. 0: default. journal_sections is lowered to what a
- * metadata device can hold.
+/* What formatting chooses (section 3, "Formatting defaults"): fills log2_interleave_sectors,
+ * journal_sections and provided_data_sectors of a superblock whose other fields are set. 0:
+ * default. journal_sections is lowered to what a metadata device can hold.
  */
 enum geometry_verdict geometry_format(struct sb *sb, enum geometry_kind kind, uint64_t start_sector,
-				      uint64_t device_sectors, uint64_t data_sectors, uint32_t interleave_sectors,
-				      uint32_t journal_sectors, uint32_t buffer_sectors, struct geometry *ret);
+				      uint64_t device_sectors, uint64_t data_sectors,
+				      uint32_t interleave_sectors, uint32_t journal_sectors,
+				      uint32_t buffer_sectors, struct geometry *ret);
 
 #endif

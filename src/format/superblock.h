@@ -9,23 +9,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SB_BYTES 4096
-#define SB_SECTORS 8
-#define SB_SALT_BYTES 16
-#define SB_VERSION_MAX 7
-#define SB_TAG_BYTES_MAX 255
-#define SB_LOG2_INTERLEAVE_MIN 3
-#define SB_LOG2_INTERLEAVE_MAX 31
+#define SB_BYTES		      4096
+#define SB_SECTORS		      8
+#define SB_SALT_BYTES		      16
+#define SB_VERSION_MAX		      7
+#define SB_TAG_BYTES_MAX	      255
+#define SB_LOG2_INTERLEAVE_MIN	      3
+#define SB_LOG2_INTERLEAVE_MAX	      31
 #define SB_LOG2_SECTORS_PER_BLOCK_MAX 3
 
 #define SB_HAVE_JOURNAL_MAC 0x1u
-#define SB_RECALCULATING 0x2u
-#define SB_DIRTY_BITMAP 0x4u
-#define SB_FIXED_PADDING 0x8u
-#define SB_FIXED_HMAC 0x10u
-#define SB_INLINE 0x20u
-#define SB_DISCARD_KEYED 0x40u
-#define SB_FLAGS_KNOWN 0x7fu
+#define SB_RECALCULATING    0x2u
+#define SB_DIRTY_BITMAP	    0x4u
+#define SB_FIXED_PADDING    0x8u
+#define SB_FIXED_HMAC	    0x10u
+#define SB_INLINE	    0x20u
+#define SB_DISCARD_KEYED    0x40u
+#define SB_FLAGS_KNOWN	    0x7fu
 
 struct sb {
 	uint8_t version;
@@ -50,30 +50,33 @@ enum sb_verdict {
 	SB_TAG_SIZE_BAD,      /* 0 or above 255 */
 	SB_JOURNAL_MISSING,   /* no sections, not inline */
 	SB_JOURNAL_IN_INLINE, /* sections in inline mode */
-	SB_INTERLEAVE_BAD,    /* out of 3 … 31 on one device, other than 0 with a metadata device */
+	SB_INTERLEAVE_BAD, /* out of 3 … 31 on one device, other than 0 with a metadata device */
 	SB_INTERLEAVE_BELOW_BLOCK, /* a run shorter than a block */
-	SB_BITMAP_BIT_BAD,    /* log2_blocks_per_bitmap_bit so large that a shift by it means nothing */
-	SB_PROVIDED_BAD,      /* provided_data_sectors is 0 or not whole blocks */
-	SB_RECALC_BAD,	      /* recalc_sector not on a block border (RECALCULATING set) */
+	SB_BITMAP_BIT_BAD, /* log2_blocks_per_bitmap_bit so large that a shift by it means nothing
+			    */
+	SB_PROVIDED_BAD,   /* provided_data_sectors is 0 or not whole blocks */
+	SB_RECALC_BAD,	   /* recalc_sector not on a block border (RECALCULATING set) */
 	SB_VERDICTS
 };
 
-/* Believes nothing. has_metadata_device: superblock and data are on two devices. *ret is written only for SB_GOOD. */
+/* Believes nothing. has_metadata_device: superblock and data are on two devices. *ret is written
+ * only for SB_GOOD. */
 enum sb_verdict sb_decode(const uint8_t bytes[SB_BYTES], bool has_metadata_device, struct sb *ret);
 
-/* A sentence for people about a verdict, lower case: "version 8 is unknown" needs the value, so bytes are given again. Writes
- * at most `size` bytes, always terminated.
+/* A sentence for people about a verdict, lower case: "version 8 is unknown" needs the value, so
+ * bytes are given again. Writes at most `size` bytes, always terminated.
  */
 void sb_explain(enum sb_verdict verdict, const uint8_t bytes[SB_BYTES], char *text, size_t size);
 
-/* The version that the kernel would write for these flags; in_bitmap_mode and has_metadata_device as section 2 says. */
+/* The version that the kernel would write for these flags; in_bitmap_mode and has_metadata_device
+ * as section 2 says. */
 uint8_t sb_version_for(uint32_t flags, bool in_bitmap_mode, bool has_metadata_device);
 
 /* All 4096 bytes, version as in the struct, without MAC. */
 void sb_encode(const struct sb *sb, uint8_t bytes[SB_BYTES]);
 
-/* Where the MAC of mac_bytes lies in the bytes, which is also how many bytes from the beginning it covers; 0 when
- * it does not fit (64 + mac_bytes > 512).
+/* Where the MAC of mac_bytes lies in the bytes, which is also how many bytes from the beginning it
+ * covers; 0 when it does not fit (64 + mac_bytes > 512).
  */
 size_t sb_mac_offset(size_t mac_bytes);
 

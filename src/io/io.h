@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Block I/O: submit, and be told. One context belongs to one thread; behind it is io_uring, or a pool of threads where
- * that is denied. An I/O is a struct io in its owner; nothing allocates after io_context_open.
+ * Block I/O: submit, and be told. One context belongs to one thread; behind it is io_uring, or a
+ * pool of threads where that is denied. An I/O is a struct io in its owner; nothing allocates after
+ * io_context_open.
  *
  * - io_submit never calls `done` and never fails: every outcome is a completion.
  * - io_run calls `done` of what has finished; in any order.
@@ -25,14 +26,14 @@ struct io {
 	/* The caller's; unchanged until done. */
 	struct io_file *file;
 	enum io_op op;
-	bool fua;	      /* IO_WRITE: durable when done */
-	uint64_t offset;      /* bytes */
-	struct iovec *iov;    /* the vector too belongs to the I/O until done, which may change it */
-	unsigned iov_count;   /* at most IOV_MAX */
+	bool fua;	    /* IO_WRITE: durable when done */
+	uint64_t offset;    /* bytes */
+	struct iovec *iov;  /* the vector too belongs to the I/O until done, which may change it */
+	unsigned iov_count; /* at most IOV_MAX */
 	void (*done)(struct io *io);
 
-	/* Bytes transferred (reads: short only at the end of the file), or negative errno. Short transfers in between
-	 * are continued, EINTR and EAGAIN retried, before anybody is told.
+	/* Bytes transferred (reads: short only at the end of the file), or negative errno. Short
+	 * transfers in between are continued, EINTR and EAGAIN retried, before anybody is told.
 	 */
 	int64_t result;
 
@@ -57,7 +58,8 @@ enum io_kind io_context_kind(const struct io_context *c);
 
 void io_submit(struct io_context *c, struct io *io);
 
-/* Runs `done` of what has finished; with wait, sleeps until at least one has (if any is under way). Returns how many. */
+/* Runs `done` of what has finished; with wait, sleeps until at least one has (if any is under way).
+ * Returns how many. */
 unsigned io_run(struct io_context *c, bool wait);
 
 /* Opens a regular file or block device. Says why not through log.
@@ -66,7 +68,8 @@ unsigned io_run(struct io_context *c, bool wait);
  *   -ENOENT, -EACCES …  as open(2)
  */
 #define IO_FILE_WRITE (1u << 0)
-int io_file_open(const char *path, unsigned flags, const struct intact_log *log, struct io_file **ret);
+int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
+		 struct io_file **ret);
 void io_file_close(struct io_file *f); /* takes NULL */
 
 int io_file_fd(const struct io_file *f);
@@ -74,8 +77,8 @@ const char *io_file_path(const struct io_file *f);
 uint64_t io_file_bytes(const struct io_file *f); /* when it was opened */
 bool io_file_is_block_device(const struct io_file *f);
 
-/* Reads exactly so many bytes, on the calling thread, without a context: for superblocks. 0, -ENODATA (end of file
- * before that), or negative errno.
+/* Reads exactly so many bytes, on the calling thread, without a context: for superblocks. 0,
+ * -ENODATA (end of file before that), or negative errno.
  */
 int io_file_read(struct io_file *f, uint64_t offset, void *buffer, size_t bytes);
 
