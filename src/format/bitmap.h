@@ -20,16 +20,20 @@ struct bitmap_shape {
 
 enum bitmap_verdict {
 	BITMAP_GOOD,
-	BITMAP_TOO_FINE, /* the volume has more regions than the area has bits: what is stored
-			    cannot be right */
+	BITMAP_TOO_FINE,   /* the volume has more regions than the area has bits */
+	BITMAP_TOO_COARSE, /* no shift by log2_blocks_per_bit means anything */
 	BITMAP_VERDICTS
 };
 
-/* The stored granularity over `sectors` logical sectors. */
+/* The stored granularity over `sectors` logical sectors. Unless it is good, what is stored cannot
+ * be right: every region has to be taken for dirty. *ret is written only for BITMAP_GOOD.
+ */
 enum bitmap_verdict bitmap_shape_stored(const struct geometry *g, uint8_t log2_blocks_per_bit,
 					uint64_t sectors, struct bitmap_shape *ret);
 
-/* The granularity that activation chooses for sectors_per_bit (0: the default). */
+/* The granularity that activation chooses for sectors_per_bit (0: the default). There must be a
+ * journal area.
+ */
 void bitmap_shape_choose(const struct geometry *g, uint32_t sectors_per_bit, uint64_t sectors,
 			 struct bitmap_shape *ret);
 

@@ -10,6 +10,9 @@
 #define BUFFER_SECTORS_DEFAULT 128u
 #define BUFFER_SECTORS_MIN     8u
 
+/* 2^64 bytes: with no device larger than this, no address below overflows. */
+#define DEVICE_SECTORS_MAX (UINT64_C(1) << 55)
+
 enum geometry_kind { GEOMETRY_ONE_DEVICE, GEOMETRY_METADATA_DEVICE, GEOMETRY_INLINE };
 
 /* All fields in sectors unless named otherwise; sums and products of the fields that the functions
@@ -31,7 +34,7 @@ struct geometry {
 	uint64_t journal_sectors; /* section_sectors * journal_sections */
 	uint32_t initial_sectors; /* superblock and journal */
 	uint64_t run_tag_sectors; /* metadata_run; 0 unless one device */
-	uint32_t buffer_sectors;  /* as lowered to fit, with a metadata device */
+	uint32_t buffer_sectors;  /* as the kernel lowers it to fit; moves nothing on disk */
 
 	uint64_t provided_sectors;	  /* what the present devices can hold */
 	uint64_t stored_provided_sectors; /* as the superblock says */
@@ -39,7 +42,6 @@ struct geometry {
 
 enum geometry_verdict {
 	GEOMETRY_GOOD,
-	GEOMETRY_ENTRY_TOO_LARGE,    /* not even one entry fits a metadata sector */
 	GEOMETRY_JOURNAL_TOO_LARGE,  /* initial_sectors beyond 32 bits */
 	GEOMETRY_DEVICE_TOO_SMALL,   /* no room for superblock, journal and 8 sectors of data */
 	GEOMETRY_METADATA_TOO_SMALL, /* the tag area does not fit behind the journal of the metadata
@@ -50,8 +52,9 @@ enum geometry_verdict {
 };
 
 /* device_sectors: the one with the superblock; data_sectors: of the data device (kind
- * METADATA_DEVICE), else ignored. buffer_sectors 0: the default. *ret is written for every verdict
- * as far as it could be computed.
+ * METADATA_DEVICE), else ignored. buffer_sectors 0: the default; rounded down to a power of two.
+ * *ret is written for every verdict as far as it could be computed. sb has been decoded, or has
+ * fields that would pass sb_decode.
  */
 enum geometry_verdict geometry_make(const struct sb *sb, enum geometry_kind kind,
 				    uint64_t start_sector, uint64_t device_sectors,
@@ -81,7 +84,8 @@ uint64_t geometry_section_sector(const struct geometry *g, uint32_t section);
 
 /* What formatting chooses (section 3, "Formatting defaults"): fills log2_interleave_sectors,
  * journal_sections and provided_data_sectors of a superblock whose other fields are set. 0:
- * default. journal_sections is lowered to what a metadata device can hold.
+ * default (of the journal: a 128th of the device with the data). journal_sections is lowered to
+ * what a metadata device can hold. sb is untouched unless the verdict is GEOMETRY_GOOD.
  */
 enum geometry_verdict geometry_format(struct sb *sb, enum geometry_kind kind, uint64_t start_sector,
 				      uint64_t device_sectors, uint64_t data_sectors,

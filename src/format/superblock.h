@@ -40,7 +40,11 @@ struct sb {
 	uint8_t salt[SB_SALT_BYTES];
 };
 
-/* One verdict for each way that bytes can be wrong, in the order they are looked at. */
+/* One verdict for each way that bytes can be wrong, in the order they are looked at. What the
+ * kernel accepts is accepted: provided_data_sectors may be anything, as every activation computes
+ * it anew, and so may log2_blocks_per_bitmap_bit, as another granularity only means that all is
+ * dirty (bitmap_shape_stored judges it). A run shorter than a block cannot be: both have limits.
+ */
 enum sb_verdict {
 	SB_GOOD,
 	SB_BLANK,	      /* all zero: unformatted */
@@ -51,10 +55,6 @@ enum sb_verdict {
 	SB_JOURNAL_MISSING,   /* no sections, not inline */
 	SB_JOURNAL_IN_INLINE, /* sections in inline mode */
 	SB_INTERLEAVE_BAD, /* out of 3 … 31 on one device, other than 0 with a metadata device */
-	SB_INTERLEAVE_BELOW_BLOCK, /* a run shorter than a block */
-	SB_BITMAP_BIT_BAD, /* log2_blocks_per_bitmap_bit so large that a shift by it means nothing
-			    */
-	SB_PROVIDED_BAD,   /* provided_data_sectors is 0 or not whole blocks */
 	SB_RECALC_BAD,	   /* recalc_sector not on a block border (RECALCULATING set) */
 	SB_VERDICTS
 };

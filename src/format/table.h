@@ -20,7 +20,7 @@ struct table_algorithm {
 	struct table_slice hexkey;
 };
 
-/* What is given, in the order that the kernel prints it. */
+/* Which options are given, of those that are not a struct of their own. */
 #define TABLE_JOURNAL_SECTORS	    (1u << 0)
 #define TABLE_INTERLEAVE_SECTORS    (1u << 1)
 #define TABLE_BUFFER_SECTORS	    (1u << 2)
@@ -69,10 +69,10 @@ enum table_verdict {
 	TABLE_MODE_BAD,
 	TABLE_COUNT_WRONG, /* N does not fit the words that follow */
 	TABLE_OPTION_UNKNOWN,
-	TABLE_BLOCK_SIZE_BAD,
-	TABLE_WATERMARK_BAD, /* above 100 */
-	TABLE_ALGORITHM_BAD, /* empty name, or too long */
-	TABLE_HEX_BAD,	     /* key of odd length or with other characters */
+	TABLE_BLOCK_SIZE_BAD, /* not 512, 1024, 2048 or 4096 */
+	TABLE_WATERMARK_BAD,  /* above 100 */
+	TABLE_ALGORITHM_BAD,  /* empty name, or too long */
+	TABLE_HEX_BAD,	      /* key of odd length or with other characters */
 	TABLE_VERDICTS
 };
 
@@ -81,9 +81,9 @@ enum table_verdict {
 enum table_verdict table_parse(const char *line, struct table *ret, struct table_slice *ret_at);
 const char *table_explain(enum table_verdict verdict);
 
-/* Prints in the kernel's order, with N counted. Returns the length without terminator as snprintf
- * does. Hides keys as
- * '-' characters, one per hex digit, unless show_keys.
+/* Prints in the kernel's order (which changed over time: the latest), with N counted. Returns the
+ * length without terminator as snprintf does. Hides keys as '-' characters, one per hex digit,
+ * unless show_keys.
  */
 size_t table_print(const struct table *t, bool show_keys, char *text, size_t size);
 
