@@ -27,7 +27,7 @@ struct io {
 	struct io_file *file;
 	enum io_op op;
 	bool fua;	    /* IO_WRITE: durable when done */
-	uint64_t offset;    /* bytes */
+	uint64_t offset;    /* bytes; the end of the transfer fits an off_t */
 	struct iovec *iov;  /* the vector too belongs to the I/O until done, which may change it */
 	unsigned iov_count; /* at most IOV_MAX */
 	void (*done)(struct io *io);
@@ -49,6 +49,7 @@ struct io_context;
 
 /* depth: 1 … 4096. IO_AUTO takes io_uring unless the system denies it.
  *
+ *   -EINVAL           the depth
  *   -ENOSYS, -EPERM   IO_URING asked for and denied
  *   -ENOMEM, -EAGAIN  no memory or threads
  */

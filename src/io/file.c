@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Files and block devices: what may be opened, and how large it is.
+ */
+#include "base/cleanup.h"
+#include "base/message.h"
+#include "io/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct io_file {
+	int fd;
+	bool block_device;
+	uint64_t bytes;
+	char path[];
+};
+
+static int refuse(const struct intact_log *log, const char *what, const char *path)
+{
+	int err = errno;
+
+	message_error(log, "cannot %s %s: %m", what, path);
+	return -err;
+}
+
+static int check_type(const struct stat *st, const char *path, const struct intact_log *log)
+{
+	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
+		return 0;
+	if (S_ISDIR(st->st_mode)) {
+		message_error(log, "%s is a directory, not a file or block device", path);
+		return -EISDIR;
+	}
+	message_error(log, "%s is neither a file nor a block device", path);
+	return -ENOTBLK;
+}
+
+/* The type is looked at first, because opening a FIFO waits for its other end and opening some
+ * devices does something.
+ */
+static int open_checked(const char *path, unsigned flags, const struct intact_log *log)
+{
+	int access = flags & IO_FILE_WRITE ? O_RDWR : O_RDONLY;
+	struct stat st;
+	int err;
+	int fd;
+
+	if (stat(path, &st) < 0)
+		return refuse(log, "open", path);
+	err = check_type(&st, path, log);
+	if (err)
+		return err;
+	fd = open(path, access | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? refuse(log, "open", path) : fd;
+}
+
+static int measure(int fd, struct io_file *f, const struct intact_log *log)
+{
+	struct stat st;
+	int err;
+
+	if (fstat(fd, &st) < 0)
+		return refuse(log, "look at", f->path);
+	err = check_type(&st, f->path, log);
+	if (err)
+		return err;
+	f->block_device = S_ISBLK(st.st_mode);
+	f->bytes = (uint64_t)st.st_size;
+	if (f->block_device && ioctl(fd, BLKGETSIZE64, &f->bytes) < 0)
+		return refuse(log, "find the size of", f->path);
+	return 0;
+}
+
+int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
+		 struct io_file **ret)
+{
+	AUTO_CLOSE int fd = open_checked(path, flags, log);
+	AUTO_FREE struct io_file *f = NULL;
+	int err;
+
+	if (fd < 0)
+		return fd;
+	f = calloc(1, sizeof(*f) + strlen(path) + 1);
+	if (!f)
+		return -ENOMEM;
+	strcpy(f->path, path);
+	err = measure(fd, f, log);
+	if (err)
+		return err;
+	f->fd = TAKE_FD(fd);
+	*ret = TAKE_PTR(f);
+	return 0;
+}
+
+void io_file_close(struct io_file *f)
+{
+	if (!f)
+		return;
+	close(f->fd);
+	free(f);
+}
+
+int io_file_fd(const struct io_file *f)
+{
+	return f->fd;
+}
+
+const char *io_file_path(const struct io_file *f)
+{
+	return f->path;
+}
+
+uint64_t io_file_bytes(const struct io_file *f)
+{
+	return f->bytes;
+}
+
+bool io_file_is_block_device(const struct io_file *f)
+{
+	return f->block_device;
+}
+
+int io_file_read(struct io_file *f, uint64_t offset, void *buffer, size_t bytes)
+{
+	uint8_t *to = buffer;
+
+	while (bytes > 0) {
+		ssize_t got = pread(f->fd, to, bytes, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			return -ENODATA;
+		to += got;
+		offset += (uint64_t)got;
+		bytes -= (size_t)got;
+	}
+	return 0;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * I/O by a pool of threads, for where io_uring is denied. One lock guards both lists; an I/O is the
+ * thread's that took it off `todo` until it is on `finished`.
+ */
+#include "io/backend.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define THREADS_MAX 16u
+
+struct threads {
+	pthread_mutex_t lock;
+	pthread_cond_t todo_more; /* or stop was set */
+	pthread_cond_t finished_more;
+	struct io_list todo;
+	struct io_list finished;
+	bool stop;
+	unsigned count;
+	pthread_t thread[THREADS_MAX];
+};
+
+static int64_t attempt(const struct io *io)
+{
+	int fd = io_file_fd(io->file);
+	off_t offset = (off_t)(io->offset + io->moved);
+	int count = (int)io->iov_count;
+	ssize_t got = -1;
+
+	switch (io->op) {
+	case IO_READ:
+		got = preadv(fd, io->iov, count, offset);
+		break;
+	case IO_WRITE:
+		got = pwritev2(fd, io->iov, count, offset, io->fua ? RWF_DSYNC : 0);
+		break;
+	case IO_FLUSH:
+		got = fdatasync(fd);
+		break;
+	}
+	return got < 0 ? -errno : got;
+}
+
+/* The next I/O, or NULL when the pool stops. With the lock held. */
+static struct io *take(struct threads *t)
+{
+	while (!t->todo.first && !t->stop)
+		pthread_cond_wait(&t->todo_more, &t->lock);
+	return io_list_pop(&t->todo);
+}
+
+static void *work(void *opaque)
+{
+	struct threads *t = opaque;
+	struct io *io;
+
+	pthread_mutex_lock(&t->lock);
+	while ((io = take(t)) != NULL) {
+		pthread_mutex_unlock(&t->lock);
+		io->result = attempt(io);
+		pthread_mutex_lock(&t->lock);
+		io_list_push(&t->finished, io);
+		pthread_cond_signal(&t->finished_more);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return NULL;
+}
+
+/* Signals are the program's; its handlers must not find themselves on our threads. */
+static int spawn(struct threads *t, unsigned count)
+{
+	sigset_t all;
+	sigset_t before;
+	int err = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	while (!err && t->count < count) {
+		err = pthread_create(&t->thread[t->count], NULL, work, t);
+		if (!err)
+			t->count++;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -err;
+}
+
+int io_threads_backend_open(unsigned depth, void **ret)
+{
+	struct threads *t = calloc(1, sizeof(*t));
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_cond_init(&t->todo_more, NULL);
+	pthread_cond_init(&t->finished_more, NULL);
+	err = spawn(t, depth < THREADS_MAX ? depth : THREADS_MAX);
+	if (err) {
+		io_threads_ops.close(t);
+		return err;
+	}
+	*ret = t;
+	return 0;
+}
+
+static void threads_close(void *backend)
+{
+	struct threads *t = backend;
+
+	pthread_mutex_lock(&t->lock);
+	t->stop = true;
+	pthread_cond_broadcast(&t->todo_more);
+	pthread_mutex_unlock(&t->lock);
+	for (unsigned i = 0; i < t->count; i++)
+		pthread_join(t->thread[i], NULL);
+	pthread_cond_destroy(&t->finished_more);
+	pthread_cond_destroy(&t->todo_more);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+static void threads_start(void *backend, struct io *io)
+{
+	struct threads *t = backend;
+
+	pthread_mutex_lock(&t->lock);
+	io_list_push(&t->todo, io);
+	pthread_cond_signal(&t->todo_more);
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void threads_reap(void *backend, bool wait, struct io_list *finished)
+{
+	struct threads *t = backend;
+	struct io *io;
+
+	pthread_mutex_lock(&t->lock);
+	while (wait && !t->finished.first)
+		pthread_cond_wait(&t->finished_more, &t->lock);
+	while ((io = io_list_pop(&t->finished)) != NULL)
+		io_list_push(finished, io);
+	pthread_mutex_unlock(&t->lock);
+}
+
+const struct io_ops io_threads_ops = {
+	.kind = IO_THREADS,
+	.start = threads_start,
+	.reap = threads_reap,
+	.close = threads_close,
+};
