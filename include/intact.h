@@ -222,6 +222,8 @@ int intact_view_open(const struct intact_params *params, unsigned flags,
 void intact_view_close(struct intact_view *v); /* takes NULL */
 
 const struct intact_superblock *intact_view_superblock(const struct intact_view *v);
+/* NULL: the devices cannot hold such a volume (only with INTACT_VIEW_SUPERBLOCK_ONLY; a warning has
+ * said why). */
 const struct intact_layout *intact_view_layout(const struct intact_view *v);
 const struct intact_journal *intact_view_journal(const struct intact_view *v);
 const struct intact_bitmap *intact_view_bitmap(const struct intact_view *v);
@@ -258,13 +260,16 @@ int intact_view_walk_journal(struct intact_view *v, const struct intact_journal_
 /* Reads whole blocks as the user of the volume would.
  *
  *   0          every block verified, or not to be verified (recovery mode, unverified regions, no
- * internal hash) -EILSEQ    a block does not match its tag; *ret_bad_sector is its logical sector.
- * What lies before it is read. -EIO       a block cannot be read; *ret_bad_sector likewise -EINVAL
- * not whole blocks, or past the end
+ *              internal hash)
+ *   -EILSEQ    a block does not match its tag
+ *   -EIO       a block cannot be read
+ *   -EINVAL    not whole blocks, or past the end
  *
- * With INTACT_READ_IGNORE_MISMATCHES a block that does not match is delivered as it lies on the
- * device.
+ * *ret_bad_sector is the logical sector of the first bad block, before which everything has been
+ * read, or INTACT_NO_SECTOR. With INTACT_READ_IGNORE_MISMATCHES a block that does not match is
+ * delivered as it lies on the device and reading goes on; the result is 0, *ret_bad_sector tells.
  */
+#define INTACT_NO_SECTOR	      UINT64_MAX
 #define INTACT_READ_IGNORE_MISMATCHES (1u << 0)
 int intact_view_read(struct intact_view *v, uint64_t first_sector, uint64_t sectors, void *buffer,
 		     unsigned flags, uint64_t *ret_bad_sector);

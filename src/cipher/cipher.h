@@ -30,6 +30,9 @@ void cipher_close(struct cipher *c); /* takes NULL, wipes */
 const char *cipher_name(const struct cipher *c);
 bool cipher_is_stream(const struct cipher *c);
 
+/* The kernel name for either spelling of a cipher ("ctr-aes" is ctr(aes)), or NULL. */
+const char *cipher_find(const char *name);
+
 /* The names that cipher_open knows, NULL-terminated. */
 const char *const *cipher_names(void);
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What the commands share.
+ */
+#ifndef INTACT_CLI_H
+#define INTACT_CLI_H
+
+#include <intact.h>
+
+#include <json-c/json_object.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Exit statuses of every command. */
+enum {
+	EXIT_WELL = 0,
+	EXIT_DAMAGE = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_A_VOLUME = 3, /* with these parameters */
+	EXIT_FAILED = 4,
+	EXIT_INTERRUPTED = 130,
+};
+
+struct options {
+	struct intact_params params;
+	bool json;
+	bool verbose;
+	bool journal;	      /* dump */
+	bool entries;	      /* dump */
+	uint64_t from_sector; /* check */
+	uint64_t to_sector;   /* check */
+	uint64_t limit_rate_bytes;
+	unsigned jobs;
+	uint64_t sector; /* read */
+	uint64_t count;	 /* read; 0: to the end */
+	const char *output;
+	bool ignore_mismatches;
+	bool bench; /* digests */
+	char **operands;
+	int operand_count;
+	struct intact_log log;
+};
+
+struct command {
+	const char *name;
+	const char *operands; /* for the usage line */
+	int operands_min, operands_max;
+	const char *summary; /* half a line */
+	int (*run)(struct options *options);
+	unsigned bit; /* in the option table */
+};
+
+extern const struct command commands[]; /* ends with a NULL name */
+
+int cmd_dump(struct options *options);
+int cmd_check(struct options *options);
+int cmd_read(struct options *options);
+int cmd_digests(struct options *options);
+
+/* ---- options.c ---- */
+
+/* Parses the words behind the command's name. Negative: go on with the command; else the exit
+ * status. */
+int options_parse(const struct command *command, int argc, char **argv, struct options *options);
+void options_done(struct options *options);
+
+/* One line on stderr: "intact: ..." */
+void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- output.c ---- */
+
+/* The exit status for an error of the library, which has told its log why. */
+int exit_status(int error);
+
+/* What was printed has reached its destination; else complains, and the status is EXIT_FAILED. */
+int finish_output(int status);
+
+struct json_object *json_superblock(const struct intact_superblock *sb);
+const char *journal_state_name(enum intact_journal_state state);
+
+/* Prints a member of the object that began with "{". Takes the value. */
+void json_member(bool *first, const char *key, struct json_object *value);
+
+void print_flags(uint32_t flags);
+
+/* ---- interrupt.c ---- */
+
+/* From now on SIGINT and SIGTERM are remembered instead of killing; the second one kills. */
+void interrupt_catch(void);
+bool interrupt_pending(void);
+
+/* ---- progress.c ---- */
+
+struct progress {
+	bool active; /* stderr is a terminal */
+	bool shown;
+	uint64_t started_ns;
+	uint64_t total_bytes;
+};
+
+void progress_init(struct progress *p, uint64_t total_bytes);
+
+/* Shows how far it is, with rate and time left. */
+void progress_show(struct progress *p, uint64_t done_bytes);
+
+/* Takes the line off the screen before something else is printed. */
+void progress_clear(struct progress *p);
+
+#endif

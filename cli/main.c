@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * intact: one command word, then its options.
+ */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct command commands[] = {
+	{"dump", "DEVICE", 1, 1, "show superblock, layout, journal and bitmap", cmd_dump, 1u << 0},
+	{"check", "DEVICE", 1, 1, "verify every block, name the bad ones", cmd_check, 1u << 1},
+	{"read", "DEVICE", 1, 1, "write the volume's contents to stdout or a file", cmd_read,
+	 1u << 2},
+	{"digests", "[ALGORITHM]", 0, 1, "list algorithms and the drivers that compute them",
+	 cmd_digests, 1u << 3},
+	{0},
+};
+
+static void print_help(FILE *to)
+{
+	fputs("Usage: intact COMMAND [OPTION...]\n"
+	      "Reads and verifies dm-integrity volumes without the kernel.\n\n",
+	      to);
+	for (const struct command *c = commands; c->name; c++)
+		fprintf(to, "  %-8s %-12s %s\n", c->name, c->operands, c->summary);
+	fputs("\n`intact COMMAND --help` lists the options of a command, intact(1) explains.\n"
+	      "Exit status: 0 all well, 1 damage found, 2 wrong usage, 3 not a usable volume\n"
+	      "with these parameters, 4 I/O or internal failure, 130 interrupted.\n",
+	      to);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (const struct command *c = commands; c->name; c++) {
+		if (strcmp(c->name, name) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	struct options options;
+	int status = options_parse(command, argc, argv, &options);
+
+	if (status < 0)
+		status = finish_output(command->run(&options));
+	options_done(&options);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : "";
+	const struct command *command = find_command(word);
+
+	if (command)
+		return run_command(command, argc - 1, argv + 1);
+	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+		puts("intact " INTACT_VERSION);
+		return finish_output(EXIT_WELL);
+	}
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-?") == 0 || strcmp(word, "-h") == 0 ||
+	    strcmp(word, "help") == 0) {
+		print_help(stdout);
+		return finish_output(EXIT_WELL);
+	}
+	if (argc > 1)
+		complain("unknown command %s (see intact --help)", word);
+	else
+		print_help(stderr);
+	return EXIT_USAGE;
+}

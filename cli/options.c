@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The options of all commands in one table; integritysetup's names wherever it has them.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bits of the commands in main.c. */
+#define DUMP	(1u << 0)
+#define CHECK	(1u << 1)
+#define READ	(1u << 2)
+#define DIGESTS (1u << 3)
+#define VOLUME	(DUMP | CHECK | READ)
+#define CONTENT (CHECK | READ)
+#define ALL	(VOLUME | DIGESTS)
+
+void complain(const char *format, ...)
+{
+	va_list args;
+
+	fputs("intact: ", stderr);
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+}
+
+/* ---- Values
+ * ---------------------------------------------------------------------------------------- */
+
+/* What was given before it is put together: names, files and sizes of keys come in any order. */
+struct given_algorithm {
+	const char *name;
+	const char *key_file;
+	uint64_t key_bytes;
+};
+
+struct given {
+	struct options *options;
+	const char *table;
+	struct given_algorithm hash, mac, crypt;
+	bool any_volume_option; /* that a table line would say */
+};
+
+static int parse_number(const char *text, uint64_t max, uint64_t *ret)
+{
+	unsigned long long value;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno != 0 || *end != '\0' || value > max)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+/* With an optional K, M, G or T: powers of 1024. */
+static int parse_bytes(const char *text, uint64_t *ret)
+{
+	static const char suffixes[] = "KMGT";
+	size_t length = strlen(text);
+	const char *suffix = length > 1 ? strchr(suffixes, text[length - 1]) : NULL;
+	char digits[32];
+	unsigned shift;
+
+	if (!suffix)
+		return parse_number(text, INT64_MAX, ret);
+	shift = 10 * (unsigned)(suffix - suffixes + 1);
+	if (length >= sizeof(digits))
+		return -EINVAL;
+	memcpy(digits, text, length - 1);
+	digits[length - 1] = '\0';
+	if (parse_number(digits, (uint64_t)INT64_MAX >> shift, ret) < 0)
+		return -EINVAL;
+	*ret <<= shift;
+	return 0;
+}
+
+static int take_string(char **to, const char *text)
+{
+	free(*to);
+	*to = strdup(text);
+	return *to ? 0 : -ENOMEM;
+}
+
+static int take_u32(uint32_t *to, const char *text, uint64_t max)
+{
+	uint64_t value;
+
+	if (parse_number(text, max, &value) < 0 || value == 0)
+		return -EINVAL;
+	*to = (uint32_t)value;
+	return 0;
+}
+
+static int take_policy(enum intact_digest_policy *to, const char *text)
+{
+	static const char *const names[] = {
+		[INTACT_DIGEST_AUTO] = "auto",
+		[INTACT_DIGEST_ACCELERATOR] = "accelerator",
+		[INTACT_DIGEST_SYNC] = "sync",
+		[INTACT_DIGEST_ASYNC] = "async",
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*to = (enum intact_digest_policy)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int take_block_size(uint32_t *to, const char *text)
+{
+	uint64_t value;
+
+	if (parse_number(text, 4096, &value) < 0)
+		return -EINVAL;
+	if (value != 512 && value != 1024 && value != 2048 && value != 4096)
+		return -EINVAL;
+	*to = (uint32_t)value;
+	return 0;
+}
+
+/* ---- The table
+ * ---------------------------------------------------------------------------------------- */
+
+enum option_id {
+	O_INTEGRITY = 256,
+	O_INTEGRITY_KEY_FILE,
+	O_INTEGRITY_KEY_SIZE,
+	O_TAG_SIZE,
+	O_SECTOR_SIZE,
+	O_JOURNAL_INTEGRITY,
+	O_JOURNAL_INTEGRITY_KEY_FILE,
+	O_JOURNAL_INTEGRITY_KEY_SIZE,
+	O_JOURNAL_CRYPT,
+	O_JOURNAL_CRYPT_KEY_FILE,
+	O_JOURNAL_CRYPT_KEY_SIZE,
+	O_ALLOW_DISCARDS,
+	O_ALLOW_DISCARDS_KEYED,
+	O_BUFFER_SECTORS,
+	O_RECOVERY,
+	O_TABLE,
+	O_DATA_DEVICE,
+	O_INLINE_TAGS,
+	O_OFFSET,
+	O_JOURNAL,
+	O_ENTRIES,
+	O_FROM,
+	O_TO,
+	O_LIMIT_RATE,
+	O_JOBS,
+	O_SECTOR,
+	O_COUNT,
+	O_OUTPUT,
+	O_IGNORE_MISMATCHES,
+	O_DIGEST_POLICY,
+	O_DIGEST_DRIVER,
+	O_BENCH,
+	O_JSON,
+	O_VERBOSE,
+	O_HELP,
+	O_VERSION,
+};
+
+struct option_row {
+	enum option_id id;
+	char letter; /* or 0 */
+	const char *name;
+	const char *value; /* NULL: takes none */
+	unsigned commands;
+	const char *help;
+};
+
+static const struct option_row table[] = {
+	{O_INTEGRITY, 'I', "integrity", "ALGORITHM", VOLUME, "internal hash, or auto (default)"},
+	{O_INTEGRITY_KEY_FILE, 0, "integrity-key-file", "FILE", VOLUME, "key of a keyed hash"},
+	{O_INTEGRITY_KEY_SIZE, 0, "integrity-key-size", "BYTES", VOLUME, "of it (default: all)"},
+	{O_TAG_SIZE, 't', "tag-size", "BYTES", VOLUME, "tag per block (default: the hash's)"},
+	{O_SECTOR_SIZE, 's', "sector-size", "BYTES", VOLUME, "block size, as a check"},
+	{O_JOURNAL_INTEGRITY, 0, "journal-integrity", "ALGORITHM", VOLUME, "journal MAC"},
+	{O_JOURNAL_INTEGRITY_KEY_FILE, 0, "journal-integrity-key-file", "FILE", VOLUME, "its key"},
+	{O_JOURNAL_INTEGRITY_KEY_SIZE, 0, "journal-integrity-key-size", "BYTES", VOLUME, "of it"},
+	{O_JOURNAL_CRYPT, 0, "journal-crypt", "CIPHER", VOLUME, "journal encryption"},
+	{O_JOURNAL_CRYPT_KEY_FILE, 0, "journal-crypt-key-file", "FILE", VOLUME, "its key"},
+	{O_JOURNAL_CRYPT_KEY_SIZE, 0, "journal-crypt-key-size", "BYTES", VOLUME, "of it"},
+	{O_ALLOW_DISCARDS, 0, "allow-discards", NULL, CONTENT, "accept discarded blocks"},
+	{O_ALLOW_DISCARDS_KEYED, 0, "allow-discards-keyed", NULL, CONTENT, "with keyed markers"},
+	{O_BUFFER_SECTORS, 0, "buffer-sectors", "SECTORS", VOLUME, "the kernel's (default 128)"},
+	{O_RECOVERY, 'R', "integrity-recovery-mode", NULL, CONTENT, "leave out the journal"},
+	{O_TABLE, 0, "table", "LINE", VOLUME, "a device-mapper table instead of all these"},
+	{O_DATA_DEVICE, 0, "data-device", "PATH", VOLUME, "data, when DEVICE is for metadata"},
+	{O_INLINE_TAGS, 0, "inline-tags", "FILE", CONTENT, "tuples of an inline volume's device"},
+	{O_OFFSET, 0, "offset", "SECTORS", VOLUME, "reserved before the superblock"},
+	{O_JOURNAL, 0, "journal", NULL, DUMP, "list the journal's sections"},
+	{O_ENTRIES, 0, "entries", NULL, DUMP, "list the journal's used entries"},
+	{O_FROM, 0, "from", "SECTOR", CHECK, "first logical sector to verify"},
+	{O_TO, 0, "to", "SECTOR", CHECK, "logical sector to stop before"},
+	{O_LIMIT_RATE, 0, "limit-rate", "BYTES", CHECK, "per second; K, M, G, T may follow"},
+	{O_JOBS, 0, "jobs", "N", CHECK, "threads (default: one per core)"},
+	{O_SECTOR, 0, "sector", "N", READ, "first logical sector (default 0)"},
+	{O_COUNT, 0, "count", "N", READ, "sectors (default: to the end)"},
+	{O_OUTPUT, 'o', "output", "FILE", READ, "instead of stdout; zeros become holes"},
+	{O_IGNORE_MISMATCHES, 0, "ignore-mismatches", NULL, READ, "go on after bad blocks"},
+	{O_DIGEST_POLICY, 0, "digest-policy", "POLICY", CONTENT, "auto, accelerator, sync, async"},
+	{O_DIGEST_DRIVER, 0, "digest-driver", "NAME", CONTENT, "this one (see intact digests)"},
+	{O_BENCH, 0, "bench", NULL, DIGESTS, "measure them on one core"},
+	{O_JSON, 0, "json", NULL, DUMP | CHECK | DIGESTS, "for programs"},
+	{O_VERBOSE, 'v', "verbose", NULL, ALL, "say what was chosen, and why"},
+	{O_HELP, '?', "help", NULL, ALL, "show this"},
+	{O_VERSION, 'V', "version", NULL, ALL, "show the version"},
+};
+
+#define ROWS (sizeof(table) / sizeof(*table))
+
+static int take_mode_recovery(struct options *o)
+{
+	o->params.mode = INTACT_MODE_RECOVERY;
+	return 0;
+}
+
+/* Options that a table line says as well. */
+static int take_volume_option(struct given *g, enum option_id id, const char *value)
+{
+	struct intact_params *p = &g->options->params;
+
+	g->any_volume_option = true;
+	switch ((int)id) {
+	case O_INTEGRITY:
+		g->hash.name = value;
+		return 0;
+	case O_INTEGRITY_KEY_FILE:
+		g->hash.key_file = value;
+		return 0;
+	case O_INTEGRITY_KEY_SIZE:
+		return parse_number(value, INTACT_KEY_BYTES_MAX, &g->hash.key_bytes);
+	case O_TAG_SIZE:
+		return take_u32(&p->tag_bytes, value, 255);
+	case O_SECTOR_SIZE:
+		return take_block_size(&p->block_bytes, value);
+	case O_JOURNAL_INTEGRITY:
+		g->mac.name = value;
+		return 0;
+	case O_JOURNAL_INTEGRITY_KEY_FILE:
+		g->mac.key_file = value;
+		return 0;
+	case O_JOURNAL_INTEGRITY_KEY_SIZE:
+		return parse_number(value, INTACT_KEY_BYTES_MAX, &g->mac.key_bytes);
+	case O_JOURNAL_CRYPT:
+		g->crypt.name = value;
+		return 0;
+	case O_JOURNAL_CRYPT_KEY_FILE:
+		g->crypt.key_file = value;
+		return 0;
+	case O_JOURNAL_CRYPT_KEY_SIZE:
+		return parse_number(value, INTACT_KEY_BYTES_MAX, &g->crypt.key_bytes);
+	case O_ALLOW_DISCARDS:
+		p->allow_discards = true;
+		return 0;
+	case O_ALLOW_DISCARDS_KEYED:
+		p->allow_discards_keyed = true;
+		return 0;
+	case O_BUFFER_SECTORS:
+		return take_u32(&p->buffer_sectors, value, UINT32_MAX);
+	case O_RECOVERY:
+		return take_mode_recovery(g->options);
+	case O_OFFSET:
+		return parse_number(value, INT64_MAX / 512, &p->start_sector);
+	}
+	return 1; /* not one of these */
+}
+
+static int take_option(struct given *g, enum option_id id, const char *value)
+{
+	struct options *o = g->options;
+	uint64_t number;
+	int r;
+
+	switch ((int)id) {
+	case O_TABLE:
+		g->table = value;
+		return 0;
+	case O_DATA_DEVICE:
+		return take_string(&o->params.data_device, value);
+	case O_INLINE_TAGS:
+		return take_string(&o->params.inline_tags, value);
+	case O_JOURNAL:
+		o->journal = true;
+		return 0;
+	case O_ENTRIES:
+		o->entries = true;
+		return 0;
+	case O_FROM:
+		return parse_number(value, INT64_MAX, &o->from_sector);
+	case O_TO:
+		r = parse_number(value, INT64_MAX, &o->to_sector);
+		return r == 0 && o->to_sector == 0 ? -EINVAL : r;
+	case O_LIMIT_RATE:
+		r = parse_bytes(value, &o->limit_rate_bytes);
+		return r == 0 && o->limit_rate_bytes == 0 ? -EINVAL : r;
+	case O_JOBS:
+		r = parse_number(value, 1024, &number);
+		o->jobs = (unsigned)number;
+		return r == 0 && number == 0 ? -EINVAL : r;
+	case O_SECTOR:
+		return parse_number(value, INT64_MAX, &o->sector);
+	case O_COUNT:
+		r = parse_number(value, INT64_MAX, &o->count);
+		return r == 0 && o->count == 0 ? -EINVAL : r;
+	case O_OUTPUT:
+		o->output = value;
+		return 0;
+	case O_IGNORE_MISMATCHES:
+		o->ignore_mismatches = true;
+		return 0;
+	case O_DIGEST_POLICY:
+		return take_policy(&o->params.digest_policy, value);
+	case O_DIGEST_DRIVER:
+		return take_string(&o->params.digest_driver, value);
+	case O_BENCH:
+		o->bench = true;
+		return 0;
+	case O_JSON:
+		o->json = true;
+		return 0;
+	case O_VERBOSE:
+		o->verbose = true;
+		return 0;
+	}
+	return take_volume_option(g, id, value);
+}
+
+/* ---- Putting it together
+ * --------------------------------------------------------------------------- */
+
+static void emit(void *opaque, enum intact_level level, const char *text)
+{
+	const struct options *o = opaque;
+
+	if (level == INTACT_INFO && !o->verbose)
+		return;
+	complain("%s%s", level == INTACT_WARNING ? "warning: " : "", text);
+}
+
+static int read_key(const struct given *g, const struct given_algorithm *given, const char *option,
+		    struct intact_algorithm *ret)
+{
+	int r;
+
+	if (!given->key_file) {
+		if (given->key_bytes == 0)
+			return 0;
+		complain("--%s-key-size needs --%s-key-file", option, option);
+		return EXIT_USAGE;
+	}
+	r = intact_algorithm_read_key(ret, given->key_file, given->key_bytes, &g->options->log);
+	if (r == 0)
+		return 0;
+	return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int put_hash(const struct given *g, const struct given_algorithm *given, const char *option,
+		    struct intact_algorithm *ret)
+{
+	char parameter[64];
+
+	(void)snprintf(parameter, sizeof(parameter), "--%s", option);
+	if (given->name &&
+	    intact_algorithm_set_hash(ret, given->name, parameter, &g->options->log) < 0)
+		return EXIT_USAGE;
+	if (!given->name && given->key_file) {
+		complain("--%s-key-file needs --%s", option, option);
+		return EXIT_USAGE;
+	}
+	return read_key(g, given, option, ret);
+}
+
+static int put_cipher(const struct given *g)
+{
+	struct intact_algorithm *crypt = &g->options->params.journal_crypt;
+
+	if (g->crypt.name && intact_algorithm_set_cipher(crypt, g->crypt.name, "--journal-crypt",
+							 &g->options->log) < 0)
+		return EXIT_USAGE;
+	if (!g->crypt.name && g->crypt.key_file) {
+		complain("--journal-crypt-key-file needs --journal-crypt");
+		return EXIT_USAGE;
+	}
+	return read_key(g, &g->crypt, "journal-crypt", crypt);
+}
+
+static int put_together(const struct command *command, struct given *g)
+{
+	struct intact_params *p = &g->options->params;
+	int status;
+
+	if (g->table) {
+		if (g->any_volume_option) {
+			complain("--table says all about the volume; leave out the other options");
+			return EXIT_USAGE;
+		}
+		return intact_params_from_table(p, g->table, &g->options->log) < 0 ? EXIT_USAGE : 0;
+	}
+	if (!g->hash.name && command->bit != DUMP)
+		g->hash.name = "auto";
+	if (g->mac.name && strcmp(g->mac.name, "auto") == 0) {
+		complain("--journal-integrity cannot be auto");
+		return EXIT_USAGE;
+	}
+	status = put_hash(g, &g->hash, "integrity", &p->internal_hash);
+	status = status ?: put_hash(g, &g->mac, "journal-integrity", &p->journal_mac);
+	return status ?: put_cipher(g);
+}
+
+/* ---- Parsing
+ * ----------------------------------------------------------------------------------------- */
+
+static void print_help(const struct command *command)
+{
+	printf("Usage: intact %s [OPTION...] %s\n%c%s.\n\n", command->name, command->operands,
+	       command->summary[0] - 'a' + 'A', command->summary + 1);
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct option_row *row = &table[i];
+		char left[64];
+
+		if (!(row->commands & command->bit))
+			continue;
+		(void)snprintf(left, sizeof(left), "--%s%s%s", row->name, row->value ? " " : "",
+			       row->value ?: "");
+		printf("  %c%c%s%-36s %s\n", row->letter ? '-' : ' ', row->letter ?: ' ',
+		       row->letter ? ", " : "  ", left, row->help);
+	}
+	printf("\nintact-%s(1) has the details.\n", command->name);
+}
+
+static void make_getopt(const struct command *command, char letters[static 2 * ROWS + 2],
+			struct option longs[static ROWS + 1])
+{
+	size_t n = 0;
+
+	*letters++ = ':';
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct option_row *row = &table[i];
+
+		if (!(row->commands & command->bit))
+			continue;
+		longs[n++] =
+			(struct option){row->name, row->value ? required_argument : no_argument,
+					NULL, (int)row->id};
+		if (!row->letter)
+			continue;
+		*letters++ = row->letter;
+		if (row->value)
+			*letters++ = ':';
+	}
+	longs[n] = (struct option){0};
+	*letters = '\0';
+}
+
+static const struct option_row *find_row(int id)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		if ((int)table[i].id == id || (table[i].letter && table[i].letter == id))
+			return &table[i];
+	}
+	return NULL;
+}
+
+static int complain_about_word(const struct command *command, int what, char **argv)
+{
+	if (what == ':')
+		complain("%s needs a value (see intact %s --help)", argv[optind - 1],
+			 command->name);
+	else
+		complain("unknown option %s (see intact %s --help)", argv[optind - 1],
+			 command->name);
+	return EXIT_USAGE;
+}
+
+/* One option; negative: go on. */
+static int handle(const struct command *command, struct given *g, int id, char **argv)
+{
+	const struct option_row *row = NULL;
+	int r;
+
+	if (id == '?' && optopt == 0 && strcmp(argv[optind - 1], "-?") == 0)
+		id = O_HELP;
+	if (id == '?' && optopt == '?')
+		id = O_HELP;
+	if (id == '?' || id == ':')
+		return complain_about_word(command, id, argv);
+	row = find_row(id);
+	if (row->id == O_HELP) {
+		print_help(command);
+		return finish_output(EXIT_WELL);
+	}
+	if (row->id == O_VERSION) {
+		puts("intact " INTACT_VERSION);
+		return finish_output(EXIT_WELL);
+	}
+	r = take_option(g, row->id, optarg);
+	if (r == 0)
+		return -1;
+	if (r == -ENOMEM)
+		complain("out of memory");
+	else
+		complain("--%s: %s is not a valid value (see intact %s --help)", row->name, optarg,
+			 command->name);
+	return r == -ENOMEM ? EXIT_FAILED : EXIT_USAGE;
+}
+
+static int take_operands(const struct command *command, int argc, char **argv, struct options *o)
+{
+	o->operands = argv + optind;
+	o->operand_count = argc - optind;
+	if (o->operand_count < command->operands_min || o->operand_count > command->operands_max) {
+		complain("%s (see intact %s --help)",
+			 o->operand_count < command->operands_min ? "which device?"
+								  : "too many operands",
+			 command->name);
+		return EXIT_USAGE;
+	}
+	if (o->operand_count > 0 && take_string(&o->params.device, o->operands[0]) < 0)
+		return EXIT_FAILED;
+	return 0;
+}
+
+int options_parse(const struct command *command, int argc, char **argv, struct options *options)
+{
+	struct given given = {.options = options};
+	struct option longs[ROWS + 1];
+	char letters[2 * ROWS + 2];
+	int id, status;
+
+	memset(options, 0, sizeof(*options));
+	intact_params_init(&options->params);
+	options->log = (struct intact_log){.emit = emit, .opaque = options};
+	make_getopt(command, letters, longs);
+	opterr = 0;
+	while ((id = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		status = handle(command, &given, id, argv);
+		if (status >= 0)
+			return status;
+	}
+	status = take_operands(command, argc, argv, options);
+	status = status ?: put_together(command, &given);
+	return status ?: -1;
+}
+
+void options_done(struct options *options)
+{
+	intact_params_done(&options->params);
+}

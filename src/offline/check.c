@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Verifying a whole volume on many cores. The range is cut into chunks, numbered from 0; each
+ *worker takes the next number, reads and judges it, and leaves what it found in the result window.
+ *The thread that called intact_check picks results up in order, so that ranges and counts come as
+ *if one had looked at one block after the other.
+ *
+ *	worker:  take_number -> chunk_start … chunk_judge -> result_post
+ *	caller:  result_pick -> counts, bad ranges -> progress, stop?
+ *
+ * A worker with chunks in flight never waits for room in the window: the caller may be waiting for
+ *just those.
+ */
+#include "base/message.h"
+#include "base/num.h"
+#include "offline/view.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CHUNKS_PER_WORKER 3
+#define JOBS_MAX	  256
+#define TICK_NS		  100000000ull
+/* A range of bad blocks needs a good one, or another reason, on each side. */
+#define RANGES_PER_RESULT (CHUNK_BYTES / SECTOR_BYTES)
+
+struct result {
+	bool posted;
+	struct intact_check_counts counts; /* total unused */
+	uint32_t ranges;
+	struct {
+		uint32_t first_block; /* within the chunk */
+		uint32_t blocks;
+		enum intact_bad_reason reason;
+	} range[RANGES_PER_RESULT];
+};
+
+struct check {
+	struct intact_view *view;
+	const struct intact_check_options *options;
+	uint64_t from_sector, to_sector; /* whole blocks */
+	uint32_t chunk_sectors;
+	uint64_t chunks;
+	uint64_t started_ns;
+
+	pthread_mutex_t mutex; /* for all of the following */
+	pthread_cond_t posted; /* a result, or the end of a worker: the caller waits */
+	pthread_cond_t room;   /* in the window, or stop: workers wait */
+	uint64_t next;	       /* number to be taken */
+	uint64_t picked;       /* results picked up, all below this number */
+	unsigned workers;      /* running */
+	bool stop;
+	int error;
+	struct result *window;
+	uint32_t window_size;
+
+	/* The caller's own. */
+	struct intact_check_counts counts;
+	struct intact_bad pending; /* bad range that may go on; sectors 0: none */
+};
+
+struct worker {
+	struct check *check;
+	struct judge judge;
+	struct io_context *io;
+	struct chunk chunks[CHUNKS_PER_WORKER];
+	struct chunk *idle;
+	struct chunk *arrived; /* oldest first */
+	struct chunk **arrived_end;
+	unsigned in_flight; /* started and not posted */
+	pthread_t thread;
+	bool running;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static struct timespec at_ns(uint64_t ns)
+{
+	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000ull),
+				 .tv_nsec = (long)(ns % 1000000000ull)};
+}
+
+/* ---- Chunks by number
+ * ------------------------------------------------------------------------------ */
+
+static uint64_t chunk_first_sector(const struct check *c, uint64_t number)
+{
+	uint64_t aligned =
+		round_down_pow2(c->from_sector, c->chunk_sectors) + number * c->chunk_sectors;
+
+	return max_u64(aligned, c->from_sector);
+}
+
+static uint32_t chunk_blocks(const struct check *c, uint64_t number)
+{
+	uint64_t end = min_u64(chunk_first_sector(c, number + 1), c->to_sector);
+
+	return (uint32_t)(end - chunk_first_sector(c, number)) /
+	       c->view->geometry.sectors_per_block;
+}
+
+/* When the rate allows the reading of this chunk to begin. */
+static uint64_t chunk_due_ns(const struct check *c, uint64_t number)
+{
+	double bytes = (double)(chunk_first_sector(c, number) - c->from_sector) * SECTOR_BYTES;
+
+	if (c->options->limit_rate_bytes == 0)
+		return 0;
+	return c->started_ns + (uint64_t)(bytes / (double)c->options->limit_rate_bytes * 1e9);
+}
+
+enum taken { TAKEN, TAKEN_LATER, TAKEN_ALL };
+
+/* The next number. Waits only when told that it may. */
+static enum taken take_number(struct check *c, bool may_wait, uint64_t *ret)
+{
+	enum taken taken = TAKEN_ALL;
+
+	pthread_mutex_lock(&c->mutex);
+	while (!c->stop && c->next < c->chunks) {
+		bool room = c->next < c->picked + c->window_size;
+		uint64_t due_ns = chunk_due_ns(c, c->next);
+
+		if (room && now_ns() >= due_ns) {
+			*ret = c->next++;
+			taken = TAKEN;
+			break;
+		}
+		if (!may_wait) {
+			taken = TAKEN_LATER;
+			break;
+		}
+		if (room) {
+			struct timespec due = at_ns(due_ns);
+
+			pthread_cond_timedwait(&c->room, &c->mutex, &due);
+		} else {
+			pthread_cond_wait(&c->room, &c->mutex);
+		}
+	}
+	pthread_mutex_unlock(&c->mutex);
+	return taken;
+}
+
+/* ---- Results
+ * --------------------------------------------------------------------------------------- */
+
+static void result_add_bad(struct result *result, uint32_t block, enum intact_bad_reason reason)
+{
+	uint32_t last = result->ranges - 1;
+
+	if (result->ranges > 0 && result->range[last].reason == reason &&
+	    result->range[last].first_block + result->range[last].blocks == block) {
+		result->range[last].blocks++;
+		return;
+	}
+	assert(result->ranges < RANGES_PER_RESULT);
+	result->range[result->ranges].first_block = block;
+	result->range[result->ranges].blocks = 1;
+	result->range[result->ranges].reason = reason;
+	result->ranges++;
+}
+
+static void result_fill(struct result *result, const struct chunk *chunk)
+{
+	memset(&result->counts, 0, sizeof(result->counts));
+	result->ranges = 0;
+	for (uint32_t i = 0; i < chunk->blocks; i++) {
+		switch ((enum block_state)chunk->state[i]) {
+		case BLOCK_VERIFIED:
+			result->counts.verified++;
+			break;
+		case BLOCK_UNVERIFIED:
+			result->counts.unverified++;
+			break;
+		case BLOCK_DISCARDED:
+			result->counts.discarded++;
+			break;
+		case BLOCK_MISMATCHED:
+			result->counts.mismatched++;
+			result_add_bad(result, i, INTACT_BAD_MISMATCH);
+			break;
+		case BLOCK_UNREADABLE:
+			result->counts.unreadable++;
+			result_add_bad(result, i, INTACT_BAD_UNREADABLE);
+			break;
+		}
+	}
+}
+
+static uint64_t chunk_number(const struct check *c, const struct chunk *chunk)
+{
+	return (chunk->first_sector - round_down_pow2(c->from_sector, c->chunk_sectors)) /
+	       c->chunk_sectors;
+}
+
+static void result_post(struct check *c, const struct chunk *chunk)
+{
+	/* Its slot is this chunk's alone until it is posted. */
+	struct result *result = &c->window[chunk_number(c, chunk) % c->window_size];
+
+	assert(!result->posted);
+	result_fill(result, chunk);
+	pthread_mutex_lock(&c->mutex);
+	result->posted = true;
+	pthread_cond_signal(&c->posted);
+	pthread_mutex_unlock(&c->mutex);
+}
+
+/* ---- Workers
+ * --------------------------------------------------------------------------------------- */
+
+static void chunk_arrived(struct chunk *chunk)
+{
+	struct worker *w = chunk->owner;
+
+	chunk->next = NULL;
+	*w->arrived_end = chunk;
+	w->arrived_end = &chunk->next;
+}
+
+/* Tags of one run lie together, far from its data: have them read ahead in one piece. */
+static void prefetch_tags(const struct intact_view *v, uint64_t first_sector, uint32_t sectors)
+{
+	const struct geometry *g = &v->geometry;
+	uint64_t window = 1ull << 15; /* sectors: the default run */
+	uint64_t into = first_sector & (window - 1);
+	uint64_t end;
+
+	if (g->kind == GEOMETRY_INLINE || into >= sectors)
+		return;
+	end = min_u64(geometry_contiguous_sectors(g, first_sector), window - into);
+	(void)posix_fadvise(io_file_fd(v->device), (off_t)geometry_tag_byte(g, first_sector),
+			    (off_t)((end >> g->log2_sectors_per_block) * g->tag_bytes),
+			    POSIX_FADV_WILLNEED);
+}
+
+static void start_chunk(struct worker *w, uint64_t number)
+{
+	struct chunk *chunk = w->idle;
+	struct check *c = w->check;
+
+	w->idle = chunk->next;
+	w->in_flight++;
+	prefetch_tags(c->view, chunk_first_sector(c, number), c->chunk_sectors);
+	chunk_start(chunk, w->io, chunk_first_sector(c, number), chunk_blocks(c, number));
+}
+
+static int judge_arrived(struct worker *w)
+{
+	int r = 0;
+
+	while (w->arrived) {
+		struct chunk *chunk = w->arrived;
+
+		w->arrived = chunk->next;
+		if (!w->arrived)
+			w->arrived_end = &w->arrived;
+		if (r == 0)
+			r = chunk_judge(chunk);
+		if (r == 0)
+			result_post(w->check, chunk);
+		chunk->next = w->idle;
+		w->idle = chunk;
+		w->in_flight--;
+	}
+	return r;
+}
+
+static int work(struct worker *w)
+{
+	enum taken taken = TAKEN;
+	uint64_t number;
+	int r = 0;
+
+	while (r == 0 && (taken != TAKEN_ALL || w->in_flight > 0)) {
+		while (taken != TAKEN_ALL && w->idle) {
+			taken = take_number(w->check, w->in_flight == 0, &number);
+			if (taken != TAKEN)
+				break;
+			start_chunk(w, number);
+		}
+		if (w->in_flight > 0 && !w->arrived)
+			io_run(w->io, true);
+		r = judge_arrived(w);
+	}
+	while (w->in_flight > 0) {
+		io_run(w->io, true);
+		(void)judge_arrived(w);
+	}
+	return r;
+}
+
+static void *worker_main(void *opaque)
+{
+	struct worker *w = opaque;
+	struct check *c = w->check;
+	int r = work(w);
+
+	pthread_mutex_lock(&c->mutex);
+	if (r < 0 && c->error == 0)
+		c->error = r;
+	if (r < 0)
+		c->stop = true;
+	c->workers--;
+	pthread_cond_broadcast(&c->room);
+	pthread_cond_signal(&c->posted);
+	pthread_mutex_unlock(&c->mutex);
+	return NULL;
+}
+
+static int worker_open(struct worker *w, struct check *c)
+{
+	int r = judge_open(c->view, true, &w->judge);
+
+	w->check = c;
+	w->arrived_end = &w->arrived;
+	r = r ?: io_context_open(IO_AUTO, 2 * CHUNKS_PER_WORKER, &w->io);
+	for (unsigned i = 0; i < CHUNKS_PER_WORKER && r == 0; i++) {
+		r = chunk_init(&w->chunks[i], &w->judge, chunk_arrived, w);
+		if (r < 0)
+			break;
+		w->chunks[i].next = w->idle;
+		w->idle = &w->chunks[i];
+	}
+	return r;
+}
+
+static void worker_close(struct worker *w)
+{
+	for (unsigned i = 0; i < CHUNKS_PER_WORKER; i++)
+		chunk_done(&w->chunks[i]);
+	io_context_close(w->io);
+	judge_close(&w->judge);
+}
+
+/* ---- The caller
+ * ------------------------------------------------------------------------------------- */
+
+static void tell_pending(struct check *c)
+{
+	if (c->pending.sectors > 0 && c->options->bad)
+		c->options->bad(c->options->opaque, &c->pending);
+	c->pending.sectors = 0;
+}
+
+static void add_bad(struct check *c, uint64_t first_sector, uint64_t sectors,
+		    enum intact_bad_reason reason)
+{
+	struct intact_bad *p = &c->pending;
+
+	if (p->sectors > 0 && p->reason == reason && p->first_sector + p->sectors == first_sector) {
+		p->sectors += sectors;
+		return;
+	}
+	tell_pending(c);
+	*p = (struct intact_bad){first_sector, sectors, reason};
+}
+
+static void pick_up(struct check *c, const struct result *result, uint64_t number)
+{
+	uint64_t first_sector = chunk_first_sector(c, number);
+	uint32_t spb = c->view->geometry.sectors_per_block;
+	uint64_t end = first_sector + (uint64_t)chunk_blocks(c, number) * spb;
+
+	c->counts.verified += result->counts.verified;
+	c->counts.mismatched += result->counts.mismatched;
+	c->counts.unverified += result->counts.unverified;
+	c->counts.discarded += result->counts.discarded;
+	c->counts.unreadable += result->counts.unreadable;
+	for (uint32_t i = 0; i < result->ranges; i++)
+		add_bad(c, first_sector + (uint64_t)result->range[i].first_block * spb,
+			(uint64_t)result->range[i].blocks * spb, result->range[i].reason);
+	if (c->pending.first_sector + c->pending.sectors < end)
+		tell_pending(c);
+}
+
+/* Picks up what is there, in order; the mutex is held, but not during callbacks. */
+static void pick_up_posted(struct check *c)
+{
+	while (c->picked < c->chunks) {
+		struct result *result = &c->window[c->picked % c->window_size];
+
+		if (!result->posted)
+			break;
+		pthread_mutex_unlock(&c->mutex);
+		pick_up(c, result, c->picked);
+		pthread_mutex_lock(&c->mutex);
+		result->posted = false;
+		c->picked++;
+		pthread_cond_broadcast(&c->room);
+	}
+}
+
+/* Progress and the question whether to go on; the mutex is not held. True: stop. */
+static bool tick(struct check *c)
+{
+	if (c->options->progress)
+		c->options->progress(c->options->opaque, &c->counts);
+	return c->options->stop && c->options->stop(c->options->opaque);
+}
+
+static void supervise(struct check *c, bool *ret_stopped)
+{
+	uint64_t next_tick_ns = now_ns() + TICK_NS;
+
+	*ret_stopped = false;
+	pthread_mutex_lock(&c->mutex);
+	while (c->picked < c->chunks && c->workers > 0) {
+		struct timespec until = at_ns(next_tick_ns);
+
+		pthread_cond_timedwait(&c->posted, &c->mutex, &until);
+		pick_up_posted(c);
+		if (now_ns() < next_tick_ns)
+			continue;
+		next_tick_ns = now_ns() + TICK_NS;
+		pthread_mutex_unlock(&c->mutex);
+		*ret_stopped = tick(c) || *ret_stopped;
+		pthread_mutex_lock(&c->mutex);
+		c->stop = c->stop || *ret_stopped;
+		pthread_cond_broadcast(&c->room);
+	}
+	pick_up_posted(c);
+	*ret_stopped = *ret_stopped && c->picked < c->chunks;
+	pthread_mutex_unlock(&c->mutex);
+	tell_pending(c);
+	if (c->options->progress)
+		c->options->progress(c->options->opaque, &c->counts);
+}
+
+static int start_workers(struct check *c, struct worker *workers, unsigned jobs)
+{
+	for (unsigned i = 0; i < jobs; i++) {
+		int r = worker_open(&workers[i], c);
+
+		if (r < 0)
+			return r;
+	}
+	for (unsigned i = 0; i < jobs; i++) {
+		int r;
+
+		pthread_mutex_lock(&c->mutex);
+		c->workers++;
+		pthread_mutex_unlock(&c->mutex);
+		r = -pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
+		workers[i].running = r == 0;
+		if (r == 0)
+			continue;
+		pthread_mutex_lock(&c->mutex);
+		c->workers--;
+		pthread_mutex_unlock(&c->mutex);
+		if (i == 0)
+			return r;
+		break; /* fewer will do */
+	}
+	return 0;
+}
+
+static void stop_workers(struct check *c, struct worker *workers, unsigned jobs)
+{
+	pthread_mutex_lock(&c->mutex);
+	c->stop = true;
+	pthread_cond_broadcast(&c->room);
+	pthread_mutex_unlock(&c->mutex);
+	for (unsigned i = 0; i < jobs; i++) {
+		if (workers[i].running)
+			pthread_join(workers[i].thread, NULL);
+		worker_close(&workers[i]);
+	}
+}
+
+static int run(struct check *c, struct worker *workers, unsigned jobs)
+{
+	bool stopped = false;
+	int r = start_workers(c, workers, jobs);
+
+	if (r == 0)
+		supervise(c, &stopped);
+	stop_workers(c, workers, jobs);
+	if (r < 0)
+		message_error(c->view->log, "cannot start checking: %s", strerror(-r));
+	else if (c->error < 0)
+		message_error(c->view->log, "check failed: %s", strerror(-c->error));
+	return r ?: c->error ?: (stopped ? -ECANCELED : 0);
+}
+
+static int init_range(struct check *c)
+{
+	const struct intact_check_options *o = c->options;
+	uint32_t spb = c->view->geometry.sectors_per_block;
+	uint64_t to = o->to_sector ?: c->view->sectors;
+	uint64_t base;
+
+	if (to > c->view->sectors || o->from_sector > to) {
+		message_error(c->view->log,
+			      "sectors %llu to %llu are not within the volume, which has %llu",
+			      (unsigned long long)o->from_sector, (unsigned long long)to,
+			      (unsigned long long)c->view->sectors);
+		return -EINVAL;
+	}
+	c->from_sector = round_down_pow2(o->from_sector, spb);
+	c->to_sector = round_up_pow2(to, spb);
+	c->chunk_sectors = chunk_sectors(c->view);
+	base = round_down_pow2(c->from_sector, c->chunk_sectors);
+	c->chunks = c->to_sector > c->from_sector
+			    ? div_round_up(c->to_sector - base, c->chunk_sectors)
+			    : 0;
+	c->counts.total = (c->to_sector - c->from_sector) / spb;
+	return 0;
+}
+
+static unsigned count_cores(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	return (unsigned)CPU_COUNT(&set);
+}
+
+static unsigned count_jobs(const struct check *c)
+{
+	uint64_t jobs = c->options->jobs ?: count_cores();
+
+	jobs = min_u64(jobs, max_u64(c->chunks, 1));
+	return (unsigned)min_u64(jobs, JOBS_MAX);
+}
+
+static void init_locks(struct check *c)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_mutex_init(&c->mutex, NULL);
+	pthread_cond_init(&c->posted, &monotonic);
+	pthread_cond_init(&c->room, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+static void done_locks(struct check *c)
+{
+	pthread_cond_destroy(&c->room);
+	pthread_cond_destroy(&c->posted);
+	pthread_mutex_destroy(&c->mutex);
+}
+
+int intact_check(struct intact_view *v, const struct intact_check_options *options,
+		 struct intact_check_counts *ret_counts)
+{
+	struct check c = {.view = v, .options = options, .started_ns = now_ns()};
+	struct worker *workers;
+	unsigned jobs;
+	int r = init_range(&c);
+
+	memset(ret_counts, 0, sizeof(*ret_counts));
+	if (r < 0)
+		return r;
+	jobs = count_jobs(&c);
+	c.window_size = 4 * jobs * CHUNKS_PER_WORKER;
+	workers = calloc(jobs, sizeof(*workers));
+	c.window = calloc(c.window_size, sizeof(*c.window));
+	if (!workers || !c.window) {
+		r = -ENOMEM;
+	} else {
+		init_locks(&c);
+		r = run(&c, workers, jobs);
+		done_locks(&c);
+	}
+	free(workers);
+	free(c.window);
+	*ret_counts = c.counts;
+	return r;
+}

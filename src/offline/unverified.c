@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Blocks whose tags need not fit: those in dirty regions of the bitmap, and those that a
+ * recalculation has not reached.
+ *
+ * While a bitmap is on disk it is the only authority: it was written with everything from
+ * recalc_sector on dirty, and a recalculation that dirty regions started from 0 says nothing about
+ * the clean ones (docs/format.md sections 6 and 7).
+ */
+#include "base/message.h"
+#include "base/num.h"
+#include "offline/view.h"
+
+#include <errno.h>
+#include <string.h>
+
+static uint64_t bitmap_offset(const struct intact_view *v)
+{
+	return geometry_journal_sector(&v->geometry) * SECTOR_BYTES;
+}
+
+static int read_window(struct unverified *u, uint64_t window)
+{
+	int r;
+
+	if (u->window == window)
+		return 0;
+	u->window = UINT64_MAX;
+	r = io_file_read(u->view->device, bitmap_offset(u->view) + window * BITMAP_BLOCK_BYTES,
+			 u->bits, BITMAP_BLOCK_BYTES);
+	if (r == 0)
+		u->window = window;
+	return r;
+}
+
+void unverified_init(struct unverified *u, const struct intact_view *v)
+{
+	u->view = v;
+	u->window = UINT64_MAX;
+}
+
+static int region_is_dirty(struct unverified *u, uint64_t sector, bool *ret)
+{
+	const uint64_t bits_per_window = 8ull * BITMAP_BLOCK_BYTES;
+	uint64_t region = bitmap_region_of(&u->view->bitmap_shape, sector);
+	int r;
+
+	/* The device has grown since: nothing is known of what lies beyond. */
+	*ret = true;
+	if (region >= u->view->bitmap_shape.regions)
+		return 0;
+	r = read_window(u, region / bits_per_window);
+	if (r == 0)
+		*ret = bitmap_test(u->bits, region % bits_per_window);
+	return r;
+}
+
+int unverified_test(struct unverified *u, uint64_t sector, bool *ret)
+{
+	const struct intact_view *v = u->view;
+
+	if (v->bitmap.present) {
+		*ret = false;
+		return v->bitmap.trusted ? region_is_dirty(u, sector, ret) : 0;
+	}
+	*ret = (v->sb.flags & SB_RECALCULATING) && sector >= v->sb.recalc_sector;
+	return 0;
+}
+
+static int count_dirty(struct intact_view *v)
+{
+	const uint64_t bits_per_window = 8ull * BITMAP_BLOCK_BYTES;
+	uint64_t regions = v->bitmap_shape.regions;
+	struct unverified u;
+
+	unverified_init(&u, v);
+	for (uint64_t at = 0; at < regions; at += bits_per_window) {
+		int r = read_window(&u, at / bits_per_window);
+
+		if (r < 0)
+			return r;
+		v->bitmap.dirty_regions +=
+			bitmap_count(u.bits, min_u64(bits_per_window, regions - at));
+	}
+	return 0;
+}
+
+int unverified_open(struct intact_view *v)
+{
+	int r;
+
+	v->bitmap.present = true;
+	/* The kernel writes its encryption buffer where the bitmap should be. */
+	if (v->params.journal_crypt.name[0]) {
+		message_warning(
+			v->log,
+			"the bitmap of a volume with journal_crypt never reaches the disk: every "
+			"block is verified, also those that were being written");
+		return 0;
+	}
+	if (bitmap_shape_stored(&v->geometry, v->sb.log2_blocks_per_bitmap_bit,
+				v->geometry.stored_provided_sectors,
+				&v->bitmap_shape) != BITMAP_GOOD) {
+		message_error(v->log,
+			      "%s: the bitmap's granularity (2^%u blocks) does not fit its area",
+			      v->params.device, v->sb.log2_blocks_per_bitmap_bit);
+		return -EMEDIUMTYPE;
+	}
+	v->bitmap.trusted = true;
+	v->bitmap.region_sectors = v->bitmap_shape.region_sectors;
+	v->bitmap.regions = v->bitmap_shape.regions;
+	r = count_dirty(v);
+	if (r < 0)
+		message_error(v->log, "%s: cannot read the bitmap: %s", v->params.device,
+			      strerror(-r));
+	return r < 0 ? -EIO : 0;
+}
