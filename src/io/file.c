@@ -83,14 +83,15 @@ int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
 {
 	AUTO_CLOSE int fd = open_checked(path, flags, log);
 	AUTO_FREE struct io_file *f = NULL;
+	size_t path_bytes = strlen(path) + 1;
 	int err;
 
 	if (fd < 0)
 		return fd;
-	f = calloc(1, sizeof(*f) + strlen(path) + 1);
+	f = calloc(1, sizeof(*f) + path_bytes);
 	if (!f)
 		return -ENOMEM;
-	strcpy(f->path, path);
+	memcpy(f->path, path, path_bytes);
 	err = measure(fd, f, log);
 	if (err)
 		return err;
