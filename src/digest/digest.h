@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Integrity tags: algorithms by their kernel names, computed by drivers, in requests of many
- *blocks, asynchronous in shape. Nothing here knows of volumes; a request says what to put before
- *each message.
+ * blocks, asynchronous in shape. Nothing here knows of volumes; a request says what to put before
+ * each message.
  *
  *	digest_open -> digest_submit ... digest_poll (runs `done` of what finished) ... digest_close
  *
@@ -10,9 +10,8 @@
  * - digest_submit never calls `done`; digest_poll and digest_flush do, on the caller's thread.
  * - Requests finish in any order; each finishes exactly once.
  * - Nothing allocates between digest_open and digest_close (a request's memory is the caller's,
- *digest_request_bytes() of it).
- * - A struct digest belongs to one thread; several may be opened for one key (digest_open is the
- *only call that sleeps).
+ *   digest_request_bytes() of it).
+ * - A struct digest belongs to one thread; several may be opened for one key.
  */
 #ifndef INTACT_DIGEST_DIGEST_H
 #define INTACT_DIGEST_DIGEST_H
@@ -70,12 +69,12 @@ const struct digest_algorithm *digest_algorithm_find(const char *name);
 /* How to choose among the drivers of an algorithm: intact.h has enum intact_digest_policy. */
 struct digest_spec {
 	const struct digest_algorithm *algorithm;
-	const uint8_t *key; /* copied into the driver's state; the caller wipes its own */
-	size_t key_bytes;   /* 0: no key */
-	const uint8_t
-		*salt; /* DIGEST_SALT_BYTES put before every message of a salted request, or NULL */
-	size_t tag_bytes; /* digests are cut, or padded with zero bytes, to this; 0: the digest's
-			     own size */
+	const uint8_t *key;  /* copied into the driver's state; the caller wipes its own */
+	size_t key_bytes;    /* 0: no key */
+	const uint8_t *salt; /* DIGEST_SALT_BYTES put before every message of a salted request;
+				NULL: zero bytes */
+	size_t tag_bytes;    /* digests are cut, or padded with zero bytes, to this; 0: the digest's
+				own size */
 	enum intact_digest_policy policy;
 	const char *driver;    /* this driver or none; NULL: the policy decides */
 	const char *parameter; /* what the user calls it, for messages: "internal hash",
@@ -85,12 +84,14 @@ struct digest_spec {
 
 struct digest;
 
-/* Finds a driver, has it self-tested once in this process, and keys it.
+/* Finds a driver, has it self-tested, and keys it.
  *
  *   -ENOKEY    a keyed algorithm without key
  *   -EINVAL    a key for an unkeyed one, or a key of impossible length; tag_bytes over 255
- *   -ENOENT    no driver of this name, or none that the policy allows, has the algorithm (the
- * message lists those that do) -EIO       the driver failed its self-test -ENOMEM
+ *   -ENOENT    no driver of this name, or none that the policy allows, has the algorithm; the
+ *              message lists those that do
+ *   -EIO       the driver failed its self-test
+ *   -ENOMEM
  */
 int digest_open(const struct digest_spec *spec, const struct intact_log *log, struct digest **ret);
 
@@ -115,6 +116,7 @@ size_t digest_tag_bytes(const struct digest *d);
 #define DIGEST_HEADROOM_BYTES	(DIGEST_SALT_BYTES + 8)
 #define DIGEST_PREFIX_BYTES_MAX (DIGEST_SALT_BYTES + 8)
 
+/* Zeroed by the caller before its first use; used again as it is, whatever was changed in it. */
 struct digest_request {
 	/* The caller's; unchanged until done. */
 	const uint8_t *data; /* may be NULL when message_bytes is 0 */

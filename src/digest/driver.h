@@ -20,14 +20,34 @@ struct digest_shape {
 	uint8_t salt[DIGEST_SALT_BYTES]; /* for DIGEST_SALTED requests */
 };
 
-/* Writes what precedes message i of req, and returns how many bytes that is (0 …
- * DIGEST_PREFIX_BYTES_MAX). */
+/* Message i of req, without its prefix; never NULL, also when there are no bytes. */
+static inline const uint8_t *digest_message(const struct digest_request *req, uint32_t i)
+{
+	static const uint8_t nothing;
+
+	return req->data ? req->data + i * req->stride_bytes : &nothing;
+}
+
+static inline uint64_t digest_message_sector(const struct digest_request *req, uint32_t i)
+{
+	return req->sector + (uint64_t)i * req->sector_step;
+}
+
+/* Writes what precedes message i of req, and returns how many bytes that is, 0 to
+ * DIGEST_PREFIX_BYTES_MAX.
+ */
 size_t digest_prefix(const struct digest_shape *shape, const struct digest_request *req, uint32_t i,
 		     uint8_t prefix[DIGEST_PREFIX_BYTES_MAX]);
 
 /* Stores the digest of message i of req as its tag. */
 void digest_store(const struct digest_shape *shape, struct digest_request *req, uint32_t i,
 		  const uint8_t *digest);
+
+/* The driver's own memory behind a request, aligned like malloc's if the request is. */
+static inline void *digest_request_behind(struct digest_request *req)
+{
+	return (uint8_t *)req + ((sizeof(*req) + 15) & ~(size_t)15);
+}
 
 struct digest_driver {
 	const char *name;
@@ -54,9 +74,11 @@ struct digest_driver {
 	/* Synchronous face: all tags of the request before it returns. 0 or negative errno. */
 	int (*compute)(void *instance, struct digest_request *req);
 
-	/* Asynchronous face. submit: 0, or -EBUSY (nothing was taken; it is offered again later, in
-	 * order). poll: puts what has finished in front of *finished, result set; never waits.
-	 * flush: everything submitted is finished when it returns, and put there too.
+	/* Asynchronous face. submit: 0; -EBUSY: nothing was taken, it is offered again later, in
+	 * order; any other error is the request's result. poll: puts what has finished in front of
+	 * *finished, result set; never waits, and called often enough it brings everything without
+	 * more being submitted. flush: everything submitted is finished when it returns, and put
+	 * there too.
 	 */
 	int (*submit)(void *instance, struct digest_request *req);
 	void (*poll)(void *instance, struct digest_request **finished);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The drivers of this build. To add one: write its file after the smallest (isal.c), declare it
+ * here, list it in drivers.c and in meson.build.
+ */
+#ifndef INTACT_DIGEST_DRIVERS_H
+#define INTACT_DIGEST_DRIVERS_H
+
+#include "digest/driver.h"
+
+/* libcrypto is three drivers of one name, each for algorithms of its own. */
+extern const struct digest_driver digest_openssl_sha;
+extern const struct digest_driver digest_openssl_sha3;
+extern const struct digest_driver digest_openssl_cmac;
+extern const struct digest_driver digest_isal;
+extern const struct digest_driver digest_xxhash;
+extern const struct digest_driver digest_blake2;
+extern const struct digest_driver digest_mb; /* if HAVE_IPSEC_MB */
+
+/* All of them, NULL-terminated. */
+const struct digest_driver *const *digest_drivers(void);
+
+#endif

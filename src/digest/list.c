@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * intact_digest_list: what there is, and whether it works.
+ */
+#include "digest/drivers.h"
+#include "digest/select.h"
+#include "digest/selftest.h"
+
+#include <string.h>
+
+static bool is_preferred(const struct digest_driver *driver, const struct digest_algorithm *a)
+{
+	struct digest_spec spec = {
+		.algorithm = a,
+		.policy = INTACT_DIGEST_AUTO,
+		.parameter = "",
+	};
+	struct digest_choice choice;
+
+	return digest_choose(digest_drivers(), &spec, NULL, &choice) == 0 &&
+	       choice.driver == driver;
+}
+
+static int tell(const struct digest_driver *driver, const struct digest_algorithm *a,
+		int (*each)(void *opaque, const struct intact_digest_info *info), void *opaque)
+{
+	struct intact_digest_info info = {
+		.algorithm = a->name,
+		.alias = a->alias,
+		.driver = driver->name,
+		.description = driver->description,
+		.digest_bytes = a->digest_bytes,
+		.keyed = a->keyed,
+		.synchronous = driver->flags & DRIVER_SYNC,
+		.asynchronous = driver->flags & DRIVER_ASYNC,
+		.hardware = driver->flags & DRIVER_HARDWARE,
+		.key_outside = driver->flags & DRIVER_KEY_OUTSIDE,
+		.preferred = is_preferred(driver, a),
+		.self_test = digest_selftest(driver, a),
+	};
+
+	return each(opaque, &info);
+}
+
+int intact_digest_list(int (*each)(void *opaque, const struct intact_digest_info *info),
+		       void *opaque)
+{
+	for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++)
+		for (const struct digest_driver *const *d = digest_drivers(); *d; d++) {
+			int r = (*d)->fit(a) == DRIVER_CANNOT ? 0 : tell(*d, a, each, opaque);
+
+			if (r != 0)
+				return r;
+		}
+	return 0;
+}

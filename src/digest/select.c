@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "digest/select.h"
+
+#include "base/message.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Whether the user, or without a word from the user good sense, allows a driver. */
+static bool is_eligible(const struct digest_driver *driver, const struct digest_spec *spec)
+{
+	enum driver_fit fit = driver->fit(spec->algorithm);
+
+	if (spec->driver)
+		return strcmp(driver->name, spec->driver) == 0 && fit != DRIVER_CANNOT;
+	return fit == DRIVER_FITS;
+}
+
+/* The first of the highest priority that has the face. */
+static const struct digest_driver *best(const struct digest_driver *const *drivers,
+					const struct digest_spec *spec, unsigned face)
+{
+	const struct digest_driver *found = NULL;
+
+	for (; *drivers; drivers++) {
+		if (!((*drivers)->flags & face) || !is_eligible(*drivers, spec))
+			continue;
+		if (!found || (*drivers)->priority > found->priority)
+			found = *drivers;
+	}
+	return found;
+}
+
+/* The table of policies (docs: "Digests"), given the best driver of each face or NULL. */
+static struct digest_choice decide(enum intact_digest_policy policy,
+				   const struct digest_driver *sync,
+				   const struct digest_driver *async)
+{
+	struct digest_choice by_sync = {sync, true};
+	struct digest_choice by_async = {async, false};
+
+	switch (policy) {
+	case INTACT_DIGEST_AUTO:
+		return sync ? by_sync : by_async;
+	case INTACT_DIGEST_ACCELERATOR:
+		/* One driver for both computes on this core either way: it is no hardware. */
+		return async && async != sync ? by_async : by_sync;
+	case INTACT_DIGEST_SYNC:
+		return by_sync;
+	case INTACT_DIGEST_ASYNC:
+		return by_async;
+	}
+	return (struct digest_choice){NULL, false};
+}
+
+static const char *faces(const struct digest_driver *driver)
+{
+	if (!(driver->flags & DRIVER_ASYNC))
+		return "synchronous";
+	return driver->flags & DRIVER_SYNC ? "synchronous and asynchronous" : "asynchronous";
+}
+
+struct list_text {
+	char text[512];
+	size_t bytes;
+};
+
+static void list_add(struct list_text *list, const struct digest_driver *driver, bool slow)
+{
+	int n = snprintf(list->text + list->bytes, sizeof(list->text) - list->bytes, "%s%s (%s%s)",
+			 list->bytes > 0 ? ", " : "", driver->name, faces(driver),
+			 slow ? ", slow here" : "");
+
+	if (n > 0 && (size_t)n < sizeof(list->text) - list->bytes)
+		list->bytes += (size_t)n;
+}
+
+static void say_what_exists(const struct digest_driver *const *drivers,
+			    const struct digest_spec *spec, const char *kind,
+			    const struct intact_log *log)
+{
+	struct list_text list = {.text = ""};
+
+	for (; *drivers; drivers++) {
+		enum driver_fit fit = (*drivers)->fit(spec->algorithm);
+
+		if (fit != DRIVER_CANNOT)
+			list_add(&list, *drivers, fit == DRIVER_SLOW);
+	}
+	message_error(log, "%s %s: no %sdriver%s%s, there is %s", spec->parameter,
+		      spec->algorithm->name, kind, spec->driver ? " called " : "",
+		      spec->driver ? spec->driver : "", list.bytes > 0 ? list.text : "none at all");
+}
+
+static const char *kind_asked_for(enum intact_digest_policy policy)
+{
+	switch (policy) {
+	case INTACT_DIGEST_SYNC:
+		return "synchronous ";
+	case INTACT_DIGEST_ASYNC:
+		return "asynchronous ";
+	case INTACT_DIGEST_AUTO:
+	case INTACT_DIGEST_ACCELERATOR:
+		break;
+	}
+	return "";
+}
+
+int digest_choose(const struct digest_driver *const *drivers, const struct digest_spec *spec,
+		  const struct intact_log *log, struct digest_choice *ret)
+{
+	struct digest_choice choice = decide(spec->policy, best(drivers, spec, DRIVER_SYNC),
+					     best(drivers, spec, DRIVER_ASYNC));
+
+	if (!choice.driver) {
+		say_what_exists(drivers, spec, kind_asked_for(spec->policy), log);
+		return -ENOENT;
+	}
+	*ret = choice;
+	return 0;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "digest/selftest.h"
+
+#include "base/cleanup.h"
+#include "base/le.h"
+#include "digest/vectors.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More messages than any driver has lanes, each longer than a hash's block together with its
+ * prefix.
+ */
+#define COUNT	      21
+#define MESSAGE_BYTES 144
+#define STRIDE_BYTES  (DIGEST_HEADROOM_BYTES + MESSAGE_BYTES)
+#define FIRST_SECTOR  0x123456789abcdef0u
+#define SECTOR_STEP   8
+#define FINISH_TRIES  1000
+
+static const uint8_t salt[DIGEST_SALT_BYTES] = "0123456789abcdef";
+
+struct test {
+	const struct digest_driver *driver;
+	void *instance;
+	struct digest_request *req; /* with the driver's part behind it */
+	size_t tag_bytes;
+	bool synchronous; /* the face under test */
+	uint8_t area[COUNT * STRIDE_BYTES];
+	uint8_t tags[COUNT][DIGEST_BYTES_MAX];
+};
+
+/* ---- One request, through the face under test ---- */
+
+static bool has_finished(struct test *t)
+{
+	struct digest_request *finished = NULL;
+
+	t->driver->flush(t->instance, &finished);
+	return finished == t->req;
+}
+
+static int run_async(struct test *t)
+{
+	int r = -EBUSY;
+
+	memset(digest_request_behind(t->req), 0, t->driver->request_bytes);
+	for (int i = 0; i < FINISH_TRIES && r == -EBUSY; i++)
+		r = t->driver->submit(t->instance, t->req);
+	if (r < 0)
+		return r;
+	return has_finished(t) ? t->req->result : -EIO;
+}
+
+static int run(struct test *t, const struct digest_request *req)
+{
+	*t->req = *req;
+	if (t->synchronous)
+		return t->driver->compute(t->instance, t->req);
+	return run_async(t);
+}
+
+static int run_one(struct test *t, const void *message, size_t bytes, uint8_t *tag)
+{
+	struct digest_request req = {
+		.data = message,
+		.message_bytes = bytes,
+		.count = 1,
+		.tags = tag,
+		.tag_stride_bytes = DIGEST_BYTES_MAX,
+	};
+
+	return run(t, &req);
+}
+
+/* ---- Published digests ---- */
+
+static uint8_t hex_digit(char c)
+{
+	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+static bool equals_hex(const uint8_t *digest, const char *hex)
+{
+	for (; *hex; hex += 2)
+		if (*digest++ != (hex_digit(hex[0]) << 4 | hex_digit(hex[1])))
+			return false;
+	return true;
+}
+
+static int check_vector(struct test *t, const struct digest_vector *v)
+{
+	uint8_t tag[DIGEST_BYTES_MAX];
+	int r = run_one(t, v->message, v->message_bytes, tag);
+
+	if (r < 0)
+		return r;
+	return equals_hex(tag, v->digest) ? 0 : -EIO;
+}
+
+/* ---- Requests of many messages ---- */
+
+static void area_fill(struct test *t)
+{
+	for (size_t i = 0; i < sizeof(t->area); i++)
+		t->area[i] = (uint8_t)(i * 7 + i / 251);
+}
+
+/* What message i is with its prefix in front of it, in one piece. */
+static size_t concatenate(const struct test *t, uint32_t i, unsigned flags, uint8_t *to)
+{
+	size_t bytes = 0;
+
+	if (flags & DIGEST_SALTED) {
+		memcpy(to, salt, sizeof(salt));
+		bytes += sizeof(salt);
+	}
+	if (flags & DIGEST_SECTOR) {
+		put_le64(to + bytes, FIRST_SECTOR + (uint64_t)i * SECTOR_STEP);
+		bytes += 8;
+	}
+	memcpy(to + bytes, t->area + i * STRIDE_BYTES + DIGEST_HEADROOM_BYTES, MESSAGE_BYTES);
+	return bytes + MESSAGE_BYTES;
+}
+
+static int check_message(struct test *t, uint32_t i, unsigned flags)
+{
+	uint8_t whole[STRIDE_BYTES];
+	uint8_t tag[DIGEST_BYTES_MAX];
+	size_t bytes = concatenate(t, i, flags, whole);
+	int r = run_one(t, whole, bytes, tag);
+
+	if (r < 0)
+		return r;
+	return memcmp(tag, t->tags[i], t->tag_bytes) == 0 ? 0 : -EIO;
+}
+
+static int check_request(struct test *t, unsigned flags)
+{
+	struct digest_request req = {
+		.data = t->area + DIGEST_HEADROOM_BYTES,
+		.message_bytes = MESSAGE_BYTES,
+		.stride_bytes = STRIDE_BYTES,
+		.count = COUNT,
+		.flags = flags,
+		.sector = FIRST_SECTOR,
+		.sector_step = SECTOR_STEP,
+		.tags = t->tags[0],
+		.tag_stride_bytes = sizeof(t->tags[0]),
+	};
+	int r = run(t, &req);
+
+	for (uint32_t i = 0; i < COUNT && r == 0; i++)
+		r = check_message(t, i, flags);
+	return r;
+}
+
+static int check_requests(struct test *t)
+{
+	static const unsigned flags[] = {
+		0,
+		DIGEST_SECTOR,
+		DIGEST_SALTED | DIGEST_SECTOR | DIGEST_HEADROOM,
+	};
+	int r = 0;
+
+	area_fill(t);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && r == 0; i++)
+		r = check_request(t, flags[i]);
+	return r;
+}
+
+/* ---- All of it ---- */
+
+static int check_face(struct test *t, const struct digest_vector *v, bool synchronous, bool first)
+{
+	int r;
+
+	t->synchronous = synchronous;
+	r = check_vector(t, v);
+	if (r == 0 && first)
+		r = check_requests(t);
+	return r;
+}
+
+static int check_key(struct test *t, const struct digest_algorithm *algorithm,
+		     const struct digest_vector *v, bool first)
+{
+	struct digest_shape shape = {algorithm->digest_bytes, algorithm->digest_bytes, {0}};
+	uint8_t key[256];
+	int r;
+
+	memcpy(shape.salt, salt, sizeof(salt));
+	assert(v->key_bytes * v->key_times <= sizeof(key));
+	for (unsigned i = 0; i < v->key_times; i++)
+		memcpy(key + i * v->key_bytes, v->key, v->key_bytes);
+	r = t->driver->open(algorithm, key, v->key_bytes * v->key_times, &shape, &t->instance);
+	if (r < 0)
+		return r;
+	if (t->driver->flags & DRIVER_SYNC)
+		r = check_face(t, v, true, first);
+	if (r == 0 && t->driver->flags & DRIVER_ASYNC)
+		r = check_face(t, v, false, first);
+	t->driver->close(t->instance);
+	return r;
+}
+
+static int check_vectors(struct test *t, const struct digest_algorithm *algorithm)
+{
+	bool first = true;
+	int r = 0;
+
+	for (const struct digest_vector *v = digest_vectors; v->algorithm && r == 0; v++) {
+		if (strcmp(v->algorithm, algorithm->name) != 0)
+			continue;
+		r = check_key(t, algorithm, v, first);
+		first = false;
+	}
+	assert(!first); /* every algorithm has a vector */
+	return r;
+}
+
+int digest_selftest(const struct digest_driver *driver, const struct digest_algorithm *algorithm)
+{
+	AUTO_FREE struct test *t = calloc(1, sizeof(*t));
+	AUTO_FREE struct digest_request *req = NULL;
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	req = calloc(1, sizeof(*req) + 16 + driver->request_bytes);
+	if (!req)
+		return -ENOMEM;
+	t->driver = driver;
+	t->req = req;
+	t->tag_bytes = algorithm->digest_bytes;
+	r = check_vectors(t, algorithm);
+	return r == 0 || r == -ENOMEM ? r : -EIO;
+}
