@@ -37,14 +37,15 @@ check 0 volume.img
 # The first run of data begins at first_data_sector and is longer than this volume, so logical
 # sectors lie there one after another.
 bad_sector=4904
-first_data_sector=$("$intact" dump --json volume.img | jq -e .layout.first_data_sector)
+first_data_sector=$("$intact" dump --json volume.img | jq .layout.first_data_sector)
+[[ $first_data_sector =~ ^[1-9][0-9]*$ ]] || wrong "the data begins at sector '$first_data_sector'"
 offset=$(((first_data_sector + bad_sector) * 512 + 1234))
 cp volume.img damaged.img
-say "Now byte $offset of a copy changes, as on a bad disk: in the block at logical sector $bad_sector."
+say "Now one bit of byte $offset of a copy changes, as on a bad disk: logical sector $bad_sector."
 byte=$(od -An -tu1 -j "$offset" -N 1 damaged.img)
 printf '%b' "\\x$(printf %02x $((byte ^ 1)))" |
 	dd of=damaged.img bs=1 seek="$offset" conv=notrunc status=none
-cmp -l volume.img damaged.img | sed 's/^/  offset + 1, old, new (octal): /' || true
+! cmp -s volume.img damaged.img || wrong "the copy has not changed"
 check 1 damaged.img
 
 bad=$("$intact" check --json damaged.img || true)
