@@ -131,7 +131,7 @@ static bool parse_number(struct table_slice word, uint64_t max, uint64_t *ret)
 	for (size_t i = 0; i < word.length; i++) {
 		unsigned digit = (unsigned)word.text[i] - '0';
 
-		if (digit > 9 || value > (max - digit) / 10)
+		if (digit > 9 || value > max / 10 || digit > max - value * 10)
 			return false;
 		value = value * 10 + digit;
 	}
