@@ -108,7 +108,7 @@ static uint32_t chunk_blocks(const struct check *c, uint64_t number)
 	uint64_t end = min_u64(chunk_first_sector(c, number + 1), c->to_sector);
 
 	return (uint32_t)(end - chunk_first_sector(c, number)) /
-	       c->view->geometry.sectors_per_block;
+	       c->view->volume.geometry.sectors_per_block;
 }
 
 /* When the rate allows the reading of this chunk to begin. */
@@ -234,7 +234,7 @@ static void chunk_arrived(struct chunk *chunk)
 /* Tags of one run lie together, far from its data: have them read ahead in one piece. */
 static void prefetch_tags(const struct intact_view *v, uint64_t first_sector, uint32_t sectors)
 {
-	const struct geometry *g = &v->geometry;
+	const struct geometry *g = &v->volume.geometry;
 	uint64_t window = 1ull << 15; /* sectors: the default run */
 	uint64_t into = first_sector & (window - 1);
 	uint64_t end;
@@ -372,7 +372,7 @@ static void add_bad(struct check *c, uint64_t first_sector, uint64_t sectors,
 static void pick_up(struct check *c, const struct result *result, uint64_t number)
 {
 	uint64_t first_sector = chunk_first_sector(c, number);
-	uint32_t spb = c->view->geometry.sectors_per_block;
+	uint32_t spb = c->view->volume.geometry.sectors_per_block;
 	uint64_t end = first_sector + (uint64_t)chunk_blocks(c, number) * spb;
 
 	c->counts.verified += result->counts.verified;
@@ -490,24 +490,24 @@ static int run(struct check *c, struct worker *workers, unsigned jobs)
 		supervise(c, &stopped);
 	stop_workers(c, workers, jobs);
 	if (r < 0)
-		message_error(c->view->log, "cannot start checking: %s", strerror(-r));
+		message_error(c->view->volume.log, "cannot start checking: %s", strerror(-r));
 	else if (c->error < 0)
-		message_error(c->view->log, "check failed: %s", strerror(-c->error));
+		message_error(c->view->volume.log, "check failed: %s", strerror(-c->error));
 	return r ?: c->error ?: (stopped ? -ECANCELED : 0);
 }
 
 static int init_range(struct check *c)
 {
 	const struct intact_check_options *o = c->options;
-	uint32_t spb = c->view->geometry.sectors_per_block;
-	uint64_t to = o->to_sector ?: c->view->sectors;
+	uint32_t spb = c->view->volume.geometry.sectors_per_block;
+	uint64_t to = o->to_sector ?: c->view->volume.sectors;
 	uint64_t base;
 
-	if (to > c->view->sectors || o->from_sector > to) {
-		message_error(c->view->log,
+	if (to > c->view->volume.sectors || o->from_sector > to) {
+		message_error(c->view->volume.log,
 			      "sectors %llu to %llu are not within the volume, which has %llu",
 			      (unsigned long long)o->from_sector, (unsigned long long)to,
-			      (unsigned long long)c->view->sectors);
+			      (unsigned long long)c->view->volume.sectors);
 		return -EINVAL;
 	}
 	c->from_sector = round_down_pow2(o->from_sector, spb);

@@ -24,7 +24,7 @@ static_assert(HEADROOM_STRIDE >= DIGEST_HEADROOM_BYTES, "a prefix fits before a 
 
 static size_t block_bytes_of(const struct intact_view *v)
 {
-	return (size_t)v->geometry.sectors_per_block * SECTOR_BYTES;
+	return (size_t)v->volume.geometry.sectors_per_block * SECTOR_BYTES;
 }
 
 static size_t headroom_of(const struct intact_view *v)
@@ -42,8 +42,8 @@ int judge_open(const struct intact_view *v, bool verify, struct judge *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->view = v;
 	unverified_init(&ret->unverified, v);
-	if (verify && v->hash)
-		r = view_open_hash(v, true, &ret->digest);
+	if (verify && v->volume.hash)
+		r = volume_open_hash(&v->volume, true, &ret->digest);
 	if (r == 0 && v->overlay_count > 0)
 		r = section_reader_open(v, &ret->sections);
 	if (r < 0)
@@ -65,15 +65,15 @@ uint32_t chunk_sectors(const struct intact_view *v)
 {
 	uint64_t sectors = CHUNK_BYTES / SECTOR_BYTES;
 
-	if (v->geometry.kind == GEOMETRY_ONE_DEVICE)
-		sectors = min_u64(sectors, 1ull << v->geometry.log2_interleave);
+	if (v->volume.geometry.kind == GEOMETRY_ONE_DEVICE)
+		sectors = min_u64(sectors, 1ull << v->volume.geometry.log2_interleave);
 	return (uint32_t)sectors;
 }
 
 int chunk_init(struct chunk *c, struct judge *judge, void (*arrived)(struct chunk *c), void *owner)
 {
 	const struct intact_view *v = judge->view;
-	uint32_t blocks = chunk_sectors(v) / v->geometry.sectors_per_block;
+	uint32_t blocks = chunk_sectors(v) / v->volume.geometry.sectors_per_block;
 	size_t headroom = headroom_of(v);
 	size_t data_bytes, tag_bytes, computed_bytes;
 
@@ -82,10 +82,10 @@ int chunk_init(struct chunk *c, struct judge *judge, void (*arrived)(struct chun
 	c->arrived = arrived;
 	c->owner = owner;
 	c->stride_bytes = block_bytes_of(v) + headroom;
-	c->tag_stride_bytes = v->tuple_bytes ?: v->geometry.tag_bytes;
+	c->tag_stride_bytes = v->tuple_bytes ?: v->volume.geometry.tag_bytes;
 	data_bytes = round_up_pow2(headroom + blocks * c->stride_bytes, 64);
 	tag_bytes = round_up_pow2(blocks * c->tag_stride_bytes, 64);
-	computed_bytes = round_up_pow2((size_t)blocks * v->geometry.tag_bytes, 64);
+	computed_bytes = round_up_pow2((size_t)blocks * v->volume.geometry.tag_bytes, 64);
 
 	c->memory = aligned_alloc(
 		4096, round_up_pow2(data_bytes + tag_bytes + computed_bytes + blocks, 4096));
@@ -132,21 +132,21 @@ static void tags_arrived(struct io *io)
 
 static uint64_t data_offset(const struct intact_view *v, uint64_t sector)
 {
-	return geometry_data_sector(&v->geometry, sector) * SECTOR_BYTES;
+	return geometry_data_sector(&v->volume.geometry, sector) * SECTOR_BYTES;
 }
 
 static uint64_t tag_offset(const struct intact_view *v, uint64_t sector)
 {
-	if (v->geometry.kind == GEOMETRY_INLINE)
-		return (geometry_data_sector(&v->geometry, sector) >>
-			v->geometry.log2_sectors_per_block) *
+	if (v->volume.geometry.kind == GEOMETRY_INLINE)
+		return (geometry_data_sector(&v->volume.geometry, sector) >>
+			v->volume.geometry.log2_sectors_per_block) *
 		       v->tuple_bytes;
-	return geometry_tag_byte(&v->geometry, sector);
+	return geometry_tag_byte(&v->volume.geometry, sector);
 }
 
 static struct io_file *tag_file(const struct intact_view *v)
 {
-	return v->geometry.kind == GEOMETRY_INLINE ? v->inline_tags : v->device;
+	return v->volume.geometry.kind == GEOMETRY_INLINE ? v->inline_tags : v->device;
 }
 
 static unsigned fill_data_iov(struct chunk *c)
@@ -197,7 +197,8 @@ void chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, 
 
 static uint64_t sector_of(const struct chunk *c, uint32_t block)
 {
-	return c->first_sector + (uint64_t)block * c->judge->view->geometry.sectors_per_block;
+	return c->first_sector +
+	       (uint64_t)block * c->judge->view->volume.geometry.sectors_per_block;
 }
 
 /* A read that failed, or fell short, is repeated block by block: what can be read shall be. */
@@ -227,7 +228,8 @@ static void mend_tags(struct chunk *c)
 		return;
 	for (uint32_t i = 0; i < c->blocks; i++) {
 		if (io_file_read(tag_file(v), tag_offset(v, sector_of(c, i)),
-				 c->tags + i * c->tag_stride_bytes, v->geometry.tag_bytes) != 0)
+				 c->tags + i * c->tag_stride_bytes,
+				 v->volume.geometry.tag_bytes) != 0)
 			c->state[i] = BLOCK_UNREADABLE;
 	}
 }
@@ -241,12 +243,12 @@ static int digest_blocks(struct chunk *c)
 		.message_bytes = block_bytes_of(v),
 		.stride_bytes = c->stride_bytes,
 		.count = c->blocks,
-		.flags = DIGEST_SECTOR | (v->sb.flags & SB_FIXED_HMAC ? DIGEST_SALTED : 0) |
+		.flags = DIGEST_SECTOR | (volume_is_salted(&v->volume) ? DIGEST_SALTED : 0) |
 			 (headroom_of(v) ? DIGEST_HEADROOM : 0),
 		.sector = c->first_sector,
-		.sector_step = v->geometry.sectors_per_block,
+		.sector_step = v->volume.geometry.sectors_per_block,
 		.tags = c->computed,
-		.tag_stride_bytes = v->geometry.tag_bytes,
+		.tag_stride_bytes = v->volume.geometry.tag_bytes,
 	};
 	digest_submit(c->judge->digest, c->request);
 	digest_flush(c->judge->digest);
@@ -261,21 +263,21 @@ static int is_discarded(struct chunk *c, uint32_t block, bool *ret)
 	uint8_t marker[SB_TAG_BYTES_MAX];
 
 	*ret = false;
-	if (v->params.allow_discards && !(v->sb.flags & SB_DISCARD_KEYED))
-		*ret = secret_equal(stored, v->discard_marker, v->geometry.tag_bytes);
-	if (!v->params.allow_discards_keyed)
+	if (v->volume.params.allow_discards && !(v->volume.sb.flags & SB_DISCARD_KEYED))
+		*ret = secret_equal(stored, v->discard_marker, v->volume.geometry.tag_bytes);
+	if (!v->volume.params.allow_discards_keyed)
 		return 0;
 	*c->request = (struct digest_request){
 		.count = 1,
-		.flags = DIGEST_SECTOR | (v->sb.flags & SB_FIXED_HMAC ? DIGEST_SALTED : 0),
+		.flags = DIGEST_SECTOR | (volume_is_salted(&v->volume) ? DIGEST_SALTED : 0),
 		.sector = sector_of(c, block),
-		.sector_step = v->geometry.sectors_per_block,
+		.sector_step = v->volume.geometry.sectors_per_block,
 		.tags = marker,
-		.tag_stride_bytes = v->geometry.tag_bytes,
+		.tag_stride_bytes = v->volume.geometry.tag_bytes,
 	};
 	digest_submit(c->judge->digest, c->request);
 	digest_flush(c->judge->digest);
-	*ret = secret_equal(stored, marker, v->geometry.tag_bytes);
+	*ret = secret_equal(stored, marker, v->volume.geometry.tag_bytes);
 	return c->request->result;
 }
 
@@ -295,8 +297,8 @@ static int judge_block(struct chunk *c, uint32_t block)
 		return 0;
 	c->state[block] = BLOCK_VERIFIED;
 	if (secret_equal(c->tags + block * c->tag_stride_bytes,
-			 c->computed + (size_t)block * v->geometry.tag_bytes,
-			 v->geometry.tag_bytes))
+			 c->computed + (size_t)block * v->volume.geometry.tag_bytes,
+			 v->volume.geometry.tag_bytes))
 		return 0;
 	r = is_discarded(c, block, &discarded);
 	c->state[block] = discarded ? BLOCK_DISCARDED : BLOCK_MISMATCHED;
@@ -308,7 +310,7 @@ static int judge_block(struct chunk *c, uint32_t block)
 static void overlay_blocks(struct chunk *c)
 {
 	const struct intact_view *v = c->judge->view;
-	const struct geometry *g = &v->geometry;
+	const struct geometry *g = &v->volume.geometry;
 	uint64_t end = sector_of(c, c->blocks);
 
 	for (size_t i = overlay_lower_bound(v, c->first_sector);

@@ -45,20 +45,20 @@ static bool tag_tells(const uint8_t *tag, size_t tag_bytes)
 
 static int read_tag(struct intact_view *v, uint64_t sector, uint8_t *tag)
 {
-	uint64_t block =
-		geometry_data_sector(&v->geometry, sector) >> v->geometry.log2_sectors_per_block;
+	uint64_t block = geometry_data_sector(&v->volume.geometry, sector) >>
+			 v->volume.geometry.log2_sectors_per_block;
 
-	if (v->geometry.kind == GEOMETRY_INLINE)
+	if (v->volume.geometry.kind == GEOMETRY_INLINE)
 		return io_file_read(v->inline_tags, block * v->tuple_bytes, tag,
-				    v->geometry.tag_bytes);
-	return io_file_read(v->device, geometry_tag_byte(&v->geometry, sector), tag,
-			    v->geometry.tag_bytes);
+				    v->volume.geometry.tag_bytes);
+	return io_file_read(v->device, geometry_tag_byte(&v->volume.geometry, sector), tag,
+			    v->volume.geometry.tag_bytes);
 }
 
 static void sample_take(struct detector *d, uint64_t sector)
 {
 	struct intact_view *v = d->view;
-	const struct geometry *g = &v->geometry;
+	const struct geometry *g = &v->volume.geometry;
 	struct sample *s = &d->samples[d->count];
 	bool unverified;
 
@@ -75,8 +75,8 @@ static void sample_take(struct detector *d, uint64_t sector)
 
 static void sample_evenly(struct detector *d)
 {
-	const struct geometry *g = &d->view->geometry;
-	uint64_t blocks = d->view->sectors >> g->log2_sectors_per_block;
+	const struct geometry *g = &d->view->volume.geometry;
+	uint64_t blocks = d->view->volume.sectors >> g->log2_sectors_per_block;
 	uint64_t samples = min_u64(blocks, SAMPLES_MAX);
 
 	d->count = 0;
@@ -87,9 +87,9 @@ static void sample_evenly(struct detector *d)
 /* A volume that was hardly written to: look for blocks with tags from the beginning. */
 static void sample_where_written(struct detector *d)
 {
-	const struct geometry *g = &d->view->geometry;
+	const struct geometry *g = &d->view->volume.geometry;
 	uint64_t limit = SCAN_TAG_BYTES_MAX / g->tag_bytes;
-	uint64_t blocks = d->view->sectors >> g->log2_sectors_per_block;
+	uint64_t blocks = d->view->volume.sectors >> g->log2_sectors_per_block;
 
 	d->count = 0;
 	for (uint64_t i = 0; i < min_u64(blocks, limit) && d->count < SAMPLES_MAX; i++)
@@ -102,10 +102,10 @@ static int count_fits(struct detector *d, const struct digest_algorithm *algorit
 	struct intact_view *v = d->view;
 	struct digest_spec spec = {
 		.algorithm = algorithm,
-		.key = algorithm->keyed ? v->params.internal_hash.key : NULL,
-		.key_bytes = algorithm->keyed ? v->params.internal_hash.key_bytes : 0,
-		.salt = v->sb.flags & SB_FIXED_HMAC ? v->sb.salt : NULL,
-		.tag_bytes = v->sb.tag_bytes,
+		.key = algorithm->keyed ? v->volume.params.internal_hash.key : NULL,
+		.key_bytes = algorithm->keyed ? v->volume.params.internal_hash.key_bytes : 0,
+		.salt = volume_is_salted(&v->volume) ? v->volume.sb.salt : NULL,
+		.tag_bytes = v->volume.sb.tag_bytes,
 		.parameter = "internal hash",
 		.quiet = true,
 	};
@@ -122,7 +122,8 @@ static int count_fits(struct detector *d, const struct digest_algorithm *algorit
 
 		*req = (struct digest_request){
 			.data = d->samples[i].data,
-			.message_bytes = (size_t)v->geometry.sectors_per_block * SECTOR_BYTES,
+			.message_bytes =
+				(size_t)v->volume.geometry.sectors_per_block * SECTOR_BYTES,
 			.count = 1,
 			.flags = DIGEST_SECTOR | (spec.salt ? DIGEST_SALTED : 0),
 			.sector = d->samples[i].sector,
@@ -132,7 +133,7 @@ static int count_fits(struct detector *d, const struct digest_algorithm *algorit
 		digest_submit(digest, req);
 		digest_flush(digest);
 		fits += req->result == 0 &&
-			secret_equal(tag, d->samples[i].tag, v->geometry.tag_bytes);
+			secret_equal(tag, d->samples[i].tag, v->volume.geometry.tag_bytes);
 	}
 	free(req);
 	digest_close(digest);
@@ -142,13 +143,14 @@ static int count_fits(struct detector *d, const struct digest_algorithm *algorit
 /* Tags of one or two bytes fit by chance: then one is not enough. */
 static bool fits_enough(const struct intact_view *v, int fits)
 {
-	return fits > 0 && (v->geometry.tag_bytes >= 4 || fits * v->geometry.tag_bytes >= 8);
+	return fits > 0 &&
+	       (v->volume.geometry.tag_bytes >= 4 || fits * v->volume.geometry.tag_bytes >= 8);
 }
 
 static const struct digest_algorithm *best_fit(struct detector *d, int *ret_fits)
 {
 	const struct digest_algorithm *best = NULL;
-	bool key = d->view->params.internal_hash.key;
+	bool key = d->view->volume.params.internal_hash.key;
 
 	*ret_fits = 0;
 	for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++) {
@@ -168,24 +170,25 @@ static const struct digest_algorithm *best_fit(struct detector *d, int *ret_fits
 static int conclude(struct detector *d, const struct digest_algorithm *best, int fits)
 {
 	struct intact_view *v = d->view;
-	struct intact_algorithm *given = &v->params.internal_hash;
+	struct intact_algorithm *given = &v->volume.params.internal_hash;
 
 	if (!best) {
-		message_error(v->log, "%s: no algorithm fits the tags%s; name it with --integrity",
-			      v->params.device,
+		message_error(v->volume.log,
+			      "%s: no algorithm fits the tags%s; name it with --integrity",
+			      v->volume.params.device,
 			      given->key ? " (wrong key?)" : " (a keyed one needs its key file)");
 		return -EMEDIUMTYPE;
 	}
-	message_info(v->log, "integrity: found %s, which fits %d of %u sampled blocks", best->name,
-		     fits, d->count);
+	message_info(v->volume.log, "integrity: found %s, which fits %d of %u sampled blocks",
+		     best->name, fits, d->count);
 	if (!best->keyed && given->key) {
-		message_warning(v->log, "%s is not keyed: the key is not used", best->name);
+		message_warning(v->volume.log, "%s is not keyed: the key is not used", best->name);
 		secret_wipe(given->key, given->key_bytes);
 		free(given->key);
 		given->key = NULL;
 		given->key_bytes = 0;
 	}
-	v->hash = best;
+	v->volume.hash = best;
 	return 0;
 }
 

@@ -47,8 +47,8 @@ __attribute__((format(printf, 2, 3))) static void corrupt(struct intact_view *v,
 
 static int complain_unreadable(const struct intact_view *v, uint32_t section, int error)
 {
-	message_error(v->log, "%s: cannot read section %u of the journal: %s", v->params.device,
-		      section, strerror(-error));
+	message_error(v->volume.log, "%s: cannot read section %u of the journal: %s",
+		      v->volume.params.device, section, strerror(-error));
 	return -EIO;
 }
 
@@ -57,7 +57,7 @@ static int complain_unreadable(const struct intact_view *v, uint32_t section, in
 
 static int make_requests(struct overlay_maker *m)
 {
-	uint32_t entries = m->view->geometry.section_entries;
+	uint32_t entries = m->view->volume.geometry.section_entries;
 
 	m->requests = calloc(entries, sizeof(struct digest_request *));
 	if (!m->requests)
@@ -72,7 +72,7 @@ static int make_requests(struct overlay_maker *m)
 
 static void maker_close(struct overlay_maker *m)
 {
-	for (uint32_t i = 0; m->requests && i < m->view->geometry.section_entries; i++)
+	for (uint32_t i = 0; m->requests && i < m->view->volume.geometry.section_entries; i++)
 		free(m->requests[i]);
 	free(m->requests);
 	free(m->entry_of);
@@ -86,16 +86,16 @@ static void maker_close(struct overlay_maker *m)
 
 static int maker_open(struct overlay_maker *m, struct intact_view *v)
 {
-	const struct geometry *g = &v->geometry;
+	const struct geometry *g = &v->volume.geometry;
 	size_t block_bytes = (size_t)g->sectors_per_block * SECTOR_BYTES;
 	int r;
 
 	memset(m, 0, sizeof(*m));
 	m->view = v;
 	r = section_reader_open(v, &m->sections);
-	r = r ?: view_open_journal_mac(v, &m->mac);
-	if (r == 0 && v->hash)
-		r = view_open_hash(v, true, &m->hash);
+	r = r ?: volume_open_journal_mac(&v->volume, &m->mac);
+	if (r == 0 && v->volume.hash)
+		r = volume_open_hash(&v->volume, true, &m->hash);
 	if (r == 0)
 		r = make_requests(m);
 	if (r == 0) {
@@ -111,24 +111,7 @@ static int maker_open(struct overlay_maker *m, struct intact_view *v)
 	return r;
 }
 
-/* ---- Commit ids ---------------------------------------------------------------------------------
- */
-
-static int init_commit_ids(struct intact_view *v, struct cipher *cipher)
-{
-	uint8_t scramble[32];
-	int r;
-
-	if (!cipher || !cipher_is_stream(cipher)) {
-		commit_ids_init(&v->commit_ids, NULL);
-		return 0;
-	}
-	r = cipher_commit_key(cipher, v->geometry.journal_sectors * SECTOR_BYTES, scramble);
-	if (r == 0)
-		commit_ids_init(&v->commit_ids, scramble);
-	secret_wipe(scramble, sizeof(scramble));
-	return r;
-}
+/* ---- Commit ids ---- */
 
 /* Reads the sections in order, until one has a sector that is none: more cannot make it better.
  * sequence_of grows with the sections that were really there, not with what the superblock
@@ -136,7 +119,7 @@ static int init_commit_ids(struct intact_view *v, struct cipher *cipher)
  */
 static int scan_all(struct overlay_maker *m, struct replay_scan *scan)
 {
-	const struct geometry *g = &m->view->geometry;
+	const struct geometry *g = &m->view->volume.geometry;
 	uint32_t room = 0;
 
 	for (uint32_t i = 0; i < g->journal_sections && !scan->invalid; i++) {
@@ -166,15 +149,14 @@ static void explain_bad_commit_id(struct intact_view *v, const struct replay_sca
 	const char *hint = "";
 
 	if (scan->invalid_section == 0 && scan->invalid_sector == 0)
-		hint = v->params.journal_crypt.name[0]
+		hint = v->volume.params.journal_crypt.name[0]
 			       ? " (wrong journal_crypt key or cipher?)"
 			       : " (is the journal encrypted? give --journal-crypt)";
 	corrupt(v, "sector %u of section %u has no valid commit id%s", scan->invalid_sector,
 		scan->invalid_section, hint);
 }
 
-/* ---- Entries ------------------------------------------------------------------------------------
- */
+/* ---- Entries ---- */
 
 /* False when the section does not match its MAC: then nothing in it is believed. */
 static int section_is_authentic(struct overlay_maker *m, uint32_t section, bool *ret)
@@ -187,8 +169,8 @@ static int section_is_authentic(struct overlay_maker *m, uint32_t section, bool 
 	*ret = true;
 	if (!m->mac)
 		return 0;
-	bytes = section_mac_message(&v->geometry, section, m->sections.bytes,
-				    v->sb.flags & SB_FIXED_HMAC ? v->sb.salt : NULL,
+	bytes = section_mac_message(&v->volume.geometry, section, m->sections.bytes,
+				    volume_is_salted(&v->volume) ? v->volume.sb.salt : NULL,
 				    m->mac_message);
 	r = digest_once(m->mac, m->mac_message, bytes, mac);
 	if (r < 0)
@@ -219,7 +201,7 @@ static int overlay_append(struct overlay_maker *m, uint64_t sector, uint32_t sec
 
 static void submit_tag(struct overlay_maker *m, uint32_t n, uint32_t entry, uint64_t sector)
 {
-	const struct geometry *g = &m->view->geometry;
+	const struct geometry *g = &m->view->volume.geometry;
 	size_t block_bytes = (size_t)g->sectors_per_block * SECTOR_BYTES;
 	struct digest_request *req = m->requests[n];
 
@@ -229,7 +211,8 @@ static void submit_tag(struct overlay_maker *m, uint32_t n, uint32_t entry, uint
 		.message_bytes = block_bytes,
 		.stride_bytes = block_bytes,
 		.count = 1,
-		.flags = DIGEST_SECTOR | (m->view->sb.flags & SB_FIXED_HMAC ? DIGEST_SALTED : 0),
+		.flags = DIGEST_SECTOR |
+			 (m->view->volume.sb.flags & SB_FIXED_HMAC ? DIGEST_SALTED : 0),
 		.sector = sector,
 		.sector_step = g->sectors_per_block,
 		.tags = m->tags + (size_t)n * g->tag_bytes,
@@ -240,7 +223,7 @@ static void submit_tag(struct overlay_maker *m, uint32_t n, uint32_t entry, uint
 
 static int collect_tags(struct overlay_maker *m, uint32_t section, uint32_t submitted)
 {
-	const struct geometry *g = &m->view->geometry;
+	const struct geometry *g = &m->view->volume.geometry;
 
 	digest_flush(m->hash);
 	for (uint32_t n = 0; n < submitted; n++) {
@@ -262,7 +245,7 @@ static int collect_tags(struct overlay_maker *m, uint32_t section, uint32_t subm
 static int verify_entries(struct overlay_maker *m, uint32_t section)
 {
 	struct intact_view *v = m->view;
-	const struct geometry *g = &v->geometry;
+	const struct geometry *g = &v->volume.geometry;
 	uint32_t submitted = 0;
 	int r = 0;
 
@@ -313,8 +296,8 @@ static int verify_all(struct overlay_maker *m)
 	struct intact_view *v = m->view;
 
 	for (uint32_t i = 0; i < v->plan.count; i++) {
-		uint32_t section =
-			(uint32_t)(((uint64_t)v->plan.first + i) % v->geometry.journal_sections);
+		uint32_t section = (uint32_t)(((uint64_t)v->plan.first + i) %
+					      v->volume.geometry.journal_sections);
 		int r = verify_section(m, section);
 
 		if (r < 0)
@@ -323,8 +306,7 @@ static int verify_all(struct overlay_maker *m)
 	return 0;
 }
 
-/* ---- The index ----------------------------------------------------------------------------------
- */
+/* ---- The index ---- */
 
 struct ring {
 	uint32_t first, sections;
@@ -354,7 +336,8 @@ static int overlay_compare(const void *left, const void *right, void *opaque)
 /* Sorts, and keeps the last entry of each sector. */
 static void overlay_sort(struct intact_view *v)
 {
-	struct ring ring = {.first = v->plan.first, .sections = v->geometry.journal_sections};
+	struct ring ring = {.first = v->plan.first,
+			    .sections = v->volume.geometry.journal_sections};
 	size_t kept = 0;
 
 	if (v->overlay_count == 0)
@@ -392,8 +375,7 @@ const struct overlay_entry *overlay_find(const struct intact_view *v, uint64_t s
 	return at < v->overlay_count && v->overlay[at].sector == sector ? &v->overlay[at] : NULL;
 }
 
-/* ---- Making it ----------------------------------------------------------------------------------
- */
+/* ---- Making it ---- */
 
 static int replay_into_index(struct overlay_maker *m, const struct replay_scan *scan)
 {
@@ -401,7 +383,7 @@ static int replay_into_index(struct overlay_maker *m, const struct replay_scan *
 	enum replay_verdict verdict = REPLAY_BAD_COMMIT_ID;
 
 	if (!scan->invalid)
-		verdict = replay_decide(scan, v->geometry.journal_sections, &v->plan);
+		verdict = replay_decide(scan, v->volume.geometry.journal_sections, &v->plan);
 	switch (verdict) {
 	case REPLAY_BAD_COMMIT_ID:
 		explain_bad_commit_id(v, scan);
@@ -447,7 +429,7 @@ int overlay_make(struct intact_view *v)
 		return r;
 	v->journal.state = INTACT_JOURNAL_EMPTY;
 	replay_scan_init(&scan, NULL);
-	r = init_commit_ids(v, m.sections.cipher);
+	r = volume_commit_ids(&v->volume, m.sections.cipher, &v->commit_ids);
 	r = r ?: scan_all(&m, &scan);
 	r = r ?: replay_into_index(&m, &scan);
 	if (r == 0)
@@ -462,7 +444,8 @@ int overlay_make(struct intact_view *v)
 
 static bool section_is_replayed(const struct intact_view *v, uint32_t section)
 {
-	struct ring ring = {.first = v->plan.first, .sections = v->geometry.journal_sections};
+	struct ring ring = {.first = v->plan.first,
+			    .sections = v->volume.geometry.journal_sections};
 
 	return v->journal.state == INTACT_JOURNAL_REPLAY &&
 	       ring_position(&ring, section) < v->plan.count;
@@ -473,7 +456,7 @@ static void describe_section(struct overlay_maker *m, uint32_t section, struct i
 	const struct intact_view *v = m->view;
 	struct section_scan scan;
 
-	section_scan(&v->geometry, &v->commit_ids, section, m->sections.bytes, &scan);
+	section_scan(&v->volume.geometry, &v->commit_ids, section, m->sections.bytes, &scan);
 	*ret = (struct intact_section){
 		.section = section,
 		.sectors_invalid = scan.sectors_invalid,
@@ -482,8 +465,8 @@ static void describe_section(struct overlay_maker *m, uint32_t section, struct i
 	};
 	memcpy(ret->sectors_by_sequence, scan.sectors_by_sequence,
 	       sizeof(ret->sectors_by_sequence));
-	for (uint32_t i = 0; i < v->geometry.section_entries; i++)
-		ret->used_entries += entry_is_used(&v->geometry, m->sections.bytes, i);
+	for (uint32_t i = 0; i < v->volume.geometry.section_entries; i++)
+		ret->used_entries += entry_is_used(&v->volume.geometry, m->sections.bytes, i);
 }
 
 static int walk_entries(struct overlay_maker *m, uint32_t section,
@@ -491,14 +474,14 @@ static int walk_entries(struct overlay_maker *m, uint32_t section,
 {
 	const struct intact_view *v = m->view;
 
-	for (uint32_t i = 0; walk->entry && i < v->geometry.section_entries; i++) {
+	for (uint32_t i = 0; walk->entry && i < v->volume.geometry.section_entries; i++) {
 		struct intact_entry entry = {.section = section, .entry = i};
 		const struct overlay_entry *latest;
 		int r;
 
-		if (!entry_is_used(&v->geometry, m->sections.bytes, i))
+		if (!entry_is_used(&v->volume.geometry, m->sections.bytes, i))
 			continue;
-		entry.sector = entry_sector(&v->geometry, m->sections.bytes, i);
+		entry.sector = entry_sector(&v->volume.geometry, m->sections.bytes, i);
 		latest = overlay_find(v, entry.sector);
 		entry.replayed = latest && latest->section == section && latest->entry == i;
 		r = walk->entry(walk->opaque, &entry);
@@ -533,7 +516,7 @@ int intact_view_walk_journal(struct intact_view *v, const struct intact_journal_
 	r = maker_open(&m, v);
 	if (r < 0)
 		return r;
-	for (uint32_t i = 0; i < v->geometry.journal_sections && r == 0; i++)
+	for (uint32_t i = 0; i < v->volume.geometry.journal_sections && r == 0; i++)
 		r = walk_section(&m, i, walk);
 	maker_close(&m);
 	return r;

@@ -40,7 +40,7 @@ static int reader_open(const struct intact_view *v, struct reader **ret)
 
 	if (!r)
 		return -ENOMEM;
-	result = judge_open(v, v->params.mode != INTACT_MODE_RECOVERY, &r->judge);
+	result = judge_open(v, v->volume.params.mode != INTACT_MODE_RECOVERY, &r->judge);
 	result = result ?: io_context_open(IO_AUTO, 2, &r->io);
 	result = result ?: chunk_init(&r->chunk, &r->judge, chunk_arrived, r);
 	if (result < 0) {
@@ -63,7 +63,7 @@ static int read_chunk(struct reader *r, uint64_t first_sector, uint32_t blocks)
 /* Copies the chunk's blocks up to the first that ends the reading; says at which that was. */
 static int deliver(const struct chunk *c, uint8_t *buffer, unsigned flags, uint64_t *bad_sector)
 {
-	uint32_t spb = c->judge->view->geometry.sectors_per_block;
+	uint32_t spb = c->judge->view->volume.geometry.sectors_per_block;
 
 	for (uint32_t i = 0; i < c->blocks; i++) {
 		bool mismatched = c->state[i] == BLOCK_MISMATCHED;
@@ -84,14 +84,14 @@ static int deliver(const struct chunk *c, uint8_t *buffer, unsigned flags, uint6
 int intact_view_read(struct intact_view *v, uint64_t first_sector, uint64_t sectors, void *buffer,
 		     unsigned flags, uint64_t *ret_bad_sector)
 {
-	uint32_t spb = v->geometry.sectors_per_block;
+	uint32_t spb = v->volume.geometry.sectors_per_block;
 	uint32_t whole = chunk_sectors(v);
 	uint64_t bad_sector = INTACT_NO_SECTOR;
 	uint8_t *to = buffer;
 	int r = 0;
 
-	if ((first_sector | sectors) & (spb - 1) || first_sector > v->sectors ||
-	    sectors > v->sectors - first_sector)
+	if ((first_sector | sectors) & (spb - 1) || first_sector > v->volume.sectors ||
+	    sectors > v->volume.sectors - first_sector)
 		return -EINVAL;
 	if (!v->reader)
 		r = reader_open(v, &v->reader);

@@ -11,13 +11,12 @@
 
 static size_t section_bytes(const struct intact_view *v)
 {
-	return (size_t)v->geometry.section_sectors * SECTOR_BYTES;
+	return (size_t)v->volume.geometry.section_sectors * SECTOR_BYTES;
 }
 
 int section_reader_open(const struct intact_view *v, struct section_reader *ret)
 {
-	const struct intact_algorithm *crypt = &v->params.journal_crypt;
-	int r = 0;
+	int r;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->view = v;
@@ -25,11 +24,10 @@ int section_reader_open(const struct intact_view *v, struct section_reader *ret)
 	ret->bytes = malloc(section_bytes(v));
 	if (!ret->bytes)
 		return -ENOMEM;
-	if (crypt->name[0])
-		r = cipher_open(crypt->name, crypt->key, crypt->key_bytes, v->log, &ret->cipher);
+	r = volume_open_cipher(&v->volume, &ret->cipher);
 	if (r < 0)
 		section_reader_close(ret);
-	return r == -ENOENT ? -EINVAL : r;
+	return r;
 }
 
 void section_reader_close(struct section_reader *r)
@@ -53,7 +51,7 @@ static int decrypt(struct section_reader *r, uint32_t section)
 int section_reader_read(struct section_reader *r, uint32_t section)
 {
 	const struct intact_view *v = r->view;
-	uint64_t offset = geometry_section_sector(&v->geometry, section) * SECTOR_BYTES;
+	uint64_t offset = geometry_section_sector(&v->volume.geometry, section) * SECTOR_BYTES;
 	int result;
 
 	if (r->section == section)

@@ -16,7 +16,7 @@
 
 static uint64_t bitmap_offset(const struct intact_view *v)
 {
-	return geometry_journal_sector(&v->geometry) * SECTOR_BYTES;
+	return geometry_journal_sector(&v->volume.geometry) * SECTOR_BYTES;
 }
 
 static int read_window(struct unverified *u, uint64_t window)
@@ -63,7 +63,7 @@ int unverified_test(struct unverified *u, uint64_t sector, bool *ret)
 		*ret = false;
 		return v->bitmap.trusted ? region_is_dirty(u, sector, ret) : 0;
 	}
-	*ret = (v->sb.flags & SB_RECALCULATING) && sector >= v->sb.recalc_sector;
+	*ret = (v->volume.sb.flags & SB_RECALCULATING) && sector >= v->volume.sb.recalc_sector;
 	return 0;
 }
 
@@ -91,19 +91,19 @@ int unverified_open(struct intact_view *v)
 
 	v->bitmap.present = true;
 	/* The kernel writes its encryption buffer where the bitmap should be. */
-	if (v->params.journal_crypt.name[0]) {
+	if (v->volume.params.journal_crypt.name[0]) {
 		message_warning(
-			v->log,
+			v->volume.log,
 			"the bitmap of a volume with journal_crypt never reaches the disk: every "
 			"block is verified, also those that were being written");
 		return 0;
 	}
-	if (bitmap_shape_stored(&v->geometry, v->sb.log2_blocks_per_bitmap_bit,
-				v->geometry.stored_provided_sectors,
+	if (bitmap_shape_stored(&v->volume.geometry, v->volume.sb.log2_blocks_per_bitmap_bit,
+				v->volume.geometry.stored_provided_sectors,
 				&v->bitmap_shape) != BITMAP_GOOD) {
-		message_error(v->log,
+		message_error(v->volume.log,
 			      "%s: the bitmap's granularity (2^%u blocks) does not fit its area",
-			      v->params.device, v->sb.log2_blocks_per_bitmap_bit);
+			      v->volume.params.device, v->volume.sb.log2_blocks_per_bitmap_bit);
 		return -EMEDIUMTYPE;
 	}
 	v->bitmap.trusted = true;
@@ -111,7 +111,7 @@ int unverified_open(struct intact_view *v)
 	v->bitmap.regions = v->bitmap_shape.regions;
 	r = count_dirty(v);
 	if (r < 0)
-		message_error(v->log, "%s: cannot read the bitmap: %s", v->params.device,
-			      strerror(-r));
+		message_error(v->volume.log, "%s: cannot read the bitmap: %s",
+			      v->volume.params.device, strerror(-r));
 	return r < 0 ? -EIO : 0;
 }

@@ -10,8 +10,8 @@
 #include "format/bitmap.h"
 #include "format/geometry.h"
 #include "format/journal.h"
-#include "format/superblock.h"
 #include "io/io.h"
+#include "volume/volume.h"
 
 #include <intact.h>
 
@@ -28,20 +28,13 @@ struct reader;
  * threads; but for the reader, which is intact_view_read's.
  */
 struct intact_view {
-	const struct intact_log *log;
-	struct intact_params params; /* a copy of its own */
+	struct volume volume;
 
 	struct io_file *device;	     /* superblock, journal, tags */
 	struct io_file *data_device; /* the same object when there is one device */
 	struct io_file *inline_tags; /* or NULL */
 	uint64_t tuple_bytes;	     /* of the inline tags */
 
-	struct sb sb;
-	struct geometry geometry;
-	bool geometry_good; /* false only for INTACT_VIEW_SUPERBLOCK_ONLY */
-	uint64_t sectors;   /* of the mapping */
-
-	const struct digest_algorithm *hash; /* NULL: none */
 	char driver[32];
 	uint8_t discard_marker[SB_TAG_BYTES_MAX]; /* of unkeyed discards */
 
@@ -58,18 +51,6 @@ struct intact_view {
 	struct intact_journal journal;
 	struct intact_bitmap bitmap;
 };
-
-/* ---- params.c ---- */
-
-int params_copy(const struct intact_params *from, struct intact_params *ret);
-
-/* ---- view.c ---- */
-
-/* A digest of the internal hash for one thread; quiet: the choice has been logged already. */
-int view_open_hash(const struct intact_view *v, bool quiet, struct digest **ret);
-
-/* The digest of journal_mac, for one thread; *ret is NULL without journal_mac. */
-int view_open_journal_mac(const struct intact_view *v, struct digest **ret);
 
 /* ---- section_reader.c: decrypted sections, for one thread ---- */
 
@@ -121,7 +102,7 @@ void reader_close(struct reader *r); /* takes NULL */
 
 /* ---- detect.c ---- */
 
-/* Finds the internal hash by trying (integrity "auto"): v->hash. -EMEDIUMTYPE: nothing fits. */
+/* Finds the internal hash by trying (integrity "auto"): v->volume.hash. -EMEDIUMTYPE: nothing fits. */
 int detect_hash(struct intact_view *v);
 
 /* ---- chunk.c: some blocks that lie together, read and judged ---- */

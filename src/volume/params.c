@@ -2,6 +2,7 @@
  *
  * Parameters of a volume: defaults, table lines, algorithms and keys.
  */
+#include "volume/params.h"
 #include "base/cleanup.h"
 #include "base/message.h"
 #include "base/num.h"
@@ -9,7 +10,6 @@
 #include "cipher/cipher.h"
 #include "digest/digest.h"
 #include "format/table.h"
-#include "offline/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +81,7 @@ int params_copy(const struct intact_params *from, struct intact_params *ret)
 	return r;
 }
 
-/* ---- Algorithms and keys --------------------------------------------------------------------- */
+/* ---- Algorithms and keys ---- */
 
 int intact_algorithm_set_hash(struct intact_algorithm *algorithm, const char *name,
 			      const char *parameter, const struct intact_log *log)
@@ -197,8 +197,7 @@ int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *pa
 	return r;
 }
 
-/* ---- Table lines ------------------------------------------------------------------------------
- */
+/* ---- Table lines ---- */
 
 static int table_take_key(struct table_slice hexkey, struct intact_algorithm *ret)
 {
