@@ -188,8 +188,10 @@ static int conclude(struct detector *d, const struct digest_algorithm *best, int
 		given->key = NULL;
 		given->key_bytes = 0;
 	}
-	v->volume.hash = best;
-	return 0;
+	/* As if it had been named, with the tag size that the superblock says. */
+	strcpy(v->volume.params.internal_hash.name, best->name);
+	v->volume.params.tag_bytes = v->volume.sb.tag_bytes;
+	return volume_check_params(&v->volume);
 }
 
 int detect_hash(struct intact_view *v)

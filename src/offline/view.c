@@ -110,7 +110,7 @@ static int find_hash(struct intact_view *v)
 	int r = 0;
 
 	if (strcmp(v->volume.params.internal_hash.name, "auto") == 0)
-		r = detect_hash(v) ?: volume_check_params(&v->volume);
+		r = detect_hash(v);
 	memset(v->discard_marker, DISCARD_FILLER, sizeof(v->discard_marker));
 	return r < 0 ? r : try_hash(v);
 }
