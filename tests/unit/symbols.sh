@@ -29,7 +29,7 @@ allowed=(
 	-e '__(asan|ubsan|sanitizer|tsan)_.*|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
 	-e '__[a-z]+(si|di|ti)[0-9]'
 	-e '__assert_fail'
-	-e '(__)?(mem(chr|cmp|cpy|move|set)|str(chr|cmp|len|ncmp|nlen)|v?snprintf)(_chk)?'
+	-e '(__)?(bcmp|mem(chr|cmp|cpy|move|set)|str(chr|cmp|len|ncmp|nlen)|v?snprintf)(_chk)?'
 )
 grep -vxE "${allowed[@]}" outside >forbidden || true
 [ ! -s forbidden ] || fail "src/format calls $(tr '\n' ' ' <forbidden)"
