@@ -22,27 +22,39 @@ struct copy {
 	int fd;
 	bool seekable; /* a regular file of ours: zeros become holes */
 	uint8_t *buffer;
-	uint64_t written_bytes;
-	uint64_t bad_blocks;
+	uint64_t written_bytes; /* and skipped */
+	struct intact_bad bad;	/* blocks on end, to be told as one; sectors 0: none */
+	bool any_bad;
 };
 
 /* ---- Output
  * ---------------------------------------------------------------------------------------------- */
 
+static int complain_about_output(struct copy *c)
+{
+	const char *why = strerror(errno);
+
+	progress_clear(&c->progress);
+	complain("cannot write to %s: %s", c->options->output ?: "stdout", why);
+	return EXIT_FAILED;
+}
+
+/* Whoever reads the other end of a pipe may never go on: an interrupt counts here, too. */
 static int write_out(struct copy *c, const uint8_t *from, size_t bytes)
 {
 	while (bytes > 0) {
-		ssize_t n = write(c->fd, from, bytes);
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR && !interrupt_pending())
+		if (interrupt_pending())
+			return EXIT_INTERRUPTED;
+		n = write(c->fd, from, bytes);
+		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			complain("cannot write to %s: %s", c->options->output ?: "stdout",
-				 strerror(errno));
-			return EXIT_FAILED;
-		}
+		if (n < 0)
+			return complain_about_output(c);
 		from += n;
 		bytes -= (size_t)n;
+		c->written_bytes += (uint64_t)n;
 	}
 	return EXIT_WELL;
 }
@@ -54,10 +66,10 @@ static bool all_zero(const uint8_t *from, size_t bytes)
 
 static int skip_hole(struct copy *c, size_t bytes)
 {
-	if (lseek(c->fd, (off_t)bytes, SEEK_CUR) >= 0)
-		return EXIT_WELL;
-	complain("cannot write to %s: %s", c->options->output, strerror(errno));
-	return EXIT_FAILED;
+	if (lseek(c->fd, (off_t)bytes, SEEK_CUR) < 0)
+		return complain_about_output(c);
+	c->written_bytes += bytes;
+	return EXIT_WELL;
 }
 
 static int put(struct copy *c, const uint8_t *from, size_t bytes)
@@ -77,7 +89,6 @@ static int put(struct copy *c, const uint8_t *from, size_t bytes)
 		}
 		at += now;
 	}
-	c->written_bytes += bytes;
 	return status;
 }
 
@@ -109,10 +120,8 @@ static int open_output(struct copy *c)
 		return EXIT_USAGE;
 	}
 	c->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (c->fd < 0 || fstat(c->fd, &st) < 0) {
-		complain("cannot write to %s: %s", path, strerror(errno));
-		return EXIT_FAILED;
-	}
+	if (c->fd < 0 || fstat(c->fd, &st) < 0)
+		return complain_about_output(c);
 	c->seekable = S_ISREG(st.st_mode);
 	return EXIT_WELL;
 }
@@ -120,27 +129,57 @@ static int open_output(struct copy *c)
 /* A hole at the end is not there until the file's size says so. */
 static int close_output(struct copy *c, int status)
 {
-	bool ours = c->options->output && c->fd >= 0;
-
-	if (ours && c->seekable && ftruncate(c->fd, (off_t)c->written_bytes) < 0 &&
-	    status == EXIT_WELL)
-		status = EXIT_FAILED;
-	if (ours && close(c->fd) < 0 && status == EXIT_WELL)
-		status = EXIT_FAILED;
-	if (ours && status == EXIT_FAILED)
-		complain("%s is incomplete", c->options->output);
+	if (!c->options->output)
+		return status;
+	if (c->seekable && ftruncate(c->fd, (off_t)c->written_bytes) < 0 && status != EXIT_FAILED)
+		status = complain_about_output(c);
+	if (close(c->fd) < 0 && status != EXIT_FAILED)
+		status = complain_about_output(c);
 	return status;
 }
 
 /* ---- Copying
  * --------------------------------------------------------------------------------------------- */
 
-static void complain_about_block(struct copy *c, uint64_t sector, bool unreadable)
+static void tell_bad(struct copy *c)
+{
+	const struct intact_bad *bad = &c->bad;
+	bool unreadable = bad->reason == INTACT_BAD_UNREADABLE;
+	uint64_t blocks = bad->sectors * 512 / intact_view_superblock(c->view)->block_bytes;
+
+	if (blocks == 0)
+		return;
+	progress_clear(&c->progress);
+	if (blocks == 1)
+		complain("sector %" PRIu64 ": the block %s", bad->first_sector,
+			 unreadable ? "cannot be read" : "does not match its tag");
+	else
+		complain("sectors %" PRIu64 " to %" PRIu64 ": %" PRIu64 " blocks %s",
+			 bad->first_sector, bad->first_sector + bad->sectors - 1, blocks,
+			 unreadable ? "cannot be read" : "do not match their tags");
+	c->bad.sectors = 0;
+}
+
+static void add_bad(struct copy *c, uint64_t sector, uint32_t sectors,
+		    enum intact_bad_reason reason)
+{
+	struct intact_bad *bad = &c->bad;
+
+	c->any_bad = true;
+	if (bad->sectors == 0 || bad->reason != reason ||
+	    bad->first_sector + bad->sectors != sector) {
+		tell_bad(c);
+		*bad = (struct intact_bad){.first_sector = sector, .reason = reason};
+	}
+	bad->sectors += sectors;
+}
+
+/* The library says nothing about a failure that is not a block's. */
+static int complain_about_reading(struct copy *c, int error)
 {
 	progress_clear(&c->progress);
-	complain("sector %" PRIu64 ": the block %s", sector,
-		 unreadable ? "cannot be read" : "does not match its tag");
-	c->bad_blocks++;
+	complain("cannot read %s: %s", c->options->params.device, strerror(-error));
+	return EXIT_FAILED;
 }
 
 /* Blocks are taken one at a time here: one among them is bad. */
@@ -151,9 +190,10 @@ static int copy_block(struct copy *c, uint64_t sector, uint32_t block_sectors)
 	int r = intact_view_read(c->view, sector, block_sectors, c->buffer, flags, &bad);
 
 	if (r < 0 && bad == INTACT_NO_SECTOR)
-		return exit_status(r);
+		return complain_about_reading(c, r);
 	if (bad != INTACT_NO_SECTOR)
-		complain_about_block(c, sector, r == -EIO);
+		add_bad(c, sector, block_sectors,
+			r == -EIO ? INTACT_BAD_UNREADABLE : INTACT_BAD_MISMATCH);
 	if (r < 0 && !c->options->ignore_mismatches)
 		return EXIT_DAMAGE;
 	if (r == -EIO)
@@ -171,7 +211,7 @@ static int copy_piece(struct copy *c, uint64_t first_sector, uint64_t sectors)
 	if (r == 0)
 		return put(c, c->buffer, sectors * 512);
 	if (bad == INTACT_NO_SECTOR)
-		return exit_status(r);
+		return complain_about_reading(c, r);
 	for (uint64_t at = 0; at < sectors && status == EXIT_WELL; at += block_sectors)
 		status = copy_block(c, first_sector + at, block_sectors);
 	return status;
@@ -197,9 +237,10 @@ static int copy_range(struct copy *c, uint64_t first_sector, uint64_t sectors)
 		progress_show(&c->progress, done * 512);
 	}
 	progress_clear(&c->progress);
+	tell_bad(c);
 	if (status == EXIT_INTERRUPTED)
 		complain("interrupted after %" PRIu64 " bytes", c->written_bytes);
-	return status == EXIT_WELL && c->bad_blocks > 0 ? EXIT_DAMAGE : status;
+	return status == EXIT_WELL && c->any_bad ? EXIT_DAMAGE : status;
 }
 
 static int find_range(const struct copy *c, uint64_t *ret_sectors)
@@ -209,9 +250,9 @@ static int find_range(const struct copy *c, uint64_t *ret_sectors)
 	uint32_t block_sectors = intact_view_superblock(c->view)->block_bytes / 512;
 
 	if (o->sector > total || o->count > total - o->sector) {
-		complain("--sector %" PRIu64 " --count %" PRIu64
-			 ": past the end of the volume, which has %" PRIu64 " sectors",
-			 o->sector, o->count, total);
+		complain("--sector and --count lead past the end of the volume, which has %" PRIu64
+			 " sectors",
+			 total);
 		return EXIT_USAGE;
 	}
 	*ret_sectors = o->count ?: total - o->sector;
