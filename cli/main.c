@@ -4,8 +4,10 @@
  */
 #include "cli.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct command commands[] = {
 	{"dump", "DEVICE", 1, 1, "show superblock, layout, journal and bitmap", cmd_dump, 1u << 0},
@@ -50,11 +52,26 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return status;
 }
 
+/* When a stream is closed, the next file opened would get its number, and what is printed. Opened
+ * for reading only, so that printing still fails.
+ */
+static void hold_standard_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "";
 	const struct command *command = find_command(word);
 
+	hold_standard_streams();
 	if (command)
 		return run_command(command, argc - 1, argv + 1);
 	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
