@@ -198,7 +198,7 @@ static const struct option_row table[] = {
 	{O_ALLOW_DISCARDS_KEYED, 0, "allow-discards-keyed", NULL, CONTENT, "with keyed markers"},
 	{O_BUFFER_SECTORS, 0, "buffer-sectors", "SECTORS", VOLUME, "the kernel's (default 128)"},
 	{O_RECOVERY, 'R', "integrity-recovery-mode", NULL, CONTENT, "leave out the journal"},
-	{O_TABLE, 0, "table", "LINE", VOLUME, "a device-mapper table instead of all these"},
+	{O_TABLE, 0, "table", "LINE", VOLUME, "device-mapper table instead of these"},
 	{O_DATA_DEVICE, 0, "data-device", "PATH", VOLUME, "data, when DEVICE is for metadata"},
 	{O_INLINE_TAGS, 0, "inline-tags", "FILE", CONTENT, "tuples of an inline volume's device"},
 	{O_OFFSET, 0, "offset", "SECTORS", VOLUME, "reserved before the superblock"},
@@ -437,7 +437,7 @@ static void print_help(const struct command *command)
 			continue;
 		(void)snprintf(left, sizeof(left), "--%s%s%s", row->name, row->value ? " " : "",
 			       row->value ?: "");
-		printf("  %c%c%s%-36s %s\n", row->letter ? '-' : ' ', row->letter ?: ' ',
+		printf("  %c%c%s%-34s %s\n", row->letter ? '-' : ' ', row->letter ?: ' ',
 		       row->letter ? ", " : "  ", left, row->help);
 	}
 	printf("\nintact-%s(1) has the details.\n", command->name);
@@ -476,14 +476,19 @@ static const struct option_row *find_row(int id)
 	return NULL;
 }
 
+/* The word that getopt has complained about; a letter may stand among others. */
 static int complain_about_word(const struct command *command, int what, char **argv)
 {
+	const char letter[] = {'-', (char)optopt, '\0'};
+	const char *word = optopt > 0 && optopt < O_INTEGRITY ? letter : argv[optind - 1];
+
 	if (what == ':')
-		complain("%s needs a value (see intact %s --help)", argv[optind - 1],
+		complain("%s needs a value (see intact %s --help)", word, command->name);
+	else if (optopt >= O_INTEGRITY)
+		complain("%s: this option takes no value (see intact %s --help)", word,
 			 command->name);
 	else
-		complain("unknown option %s (see intact %s --help)", argv[optind - 1],
-			 command->name);
+		complain("unknown option %s (see intact %s --help)", word, command->name);
 	return EXIT_USAGE;
 }
 
