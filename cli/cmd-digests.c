@@ -119,6 +119,10 @@ int cmd_digests(struct options *options)
 	int r;
 
 	if (options->operand_count > 0) {
+		if (strcmp(options->operands[0], "auto") == 0) {
+			complain("digests: auto is not an algorithm (see intact digests)");
+			return EXIT_USAGE;
+		}
 		if (intact_algorithm_set_hash(&wanted, options->operands[0], "digests",
 					      &options->log) < 0)
 			return EXIT_USAGE;
