@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LEFT_SECONDS_MAX (999 * 3600)
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -28,10 +30,13 @@ void progress_show(struct progress *p, uint64_t done_bytes)
 {
 	double seconds = (double)(now_ns() - p->started_ns) / 1e9;
 	double rate = seconds > 0 ? (double)done_bytes / seconds : 0;
-	double left = rate > 0 ? (double)(p->total_bytes - done_bytes) / rate : 0;
+	uint64_t left_bytes = p->total_bytes > done_bytes ? p->total_bytes - done_bytes : 0;
+	double left = rate > 0 ? (double)left_bytes / rate : 0;
 
 	if (!p->active || p->total_bytes == 0)
 		return;
+	if (left > LEFT_SECONDS_MAX)
+		left = LEFT_SECONDS_MAX;
 	fprintf(stderr, "\r\033[K%5.1f %%  %.1f of %.1f GiB  %.1f MiB/s  ETA %02u:%02u:%02u",
 		100.0 * (double)done_bytes / (double)p->total_bytes,
 		(double)done_bytes / (1u << 30), (double)p->total_bytes / (1u << 30),
