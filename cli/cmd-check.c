@@ -30,8 +30,7 @@ static bool nothing_fits(const struct intact_check_counts *counts)
 	return counts->mismatched > 0 && counts->verified == 0 && counts->discarded == 0;
 }
 
-/* ---- While it runs
- * ------------------------------------------------------------------------------------- */
+/* ---- While it runs ---- */
 
 static void print_bad_json(struct check *c, const struct intact_bad *bad)
 {
@@ -76,8 +75,7 @@ static bool stop_wanted(void *opaque)
 	return interrupt_pending();
 }
 
-/* ---- Results
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Results ---- */
 
 static const char *result_name(int status)
 {

@@ -73,9 +73,7 @@ static void print_bitmap(const struct intact_bitmap *b)
 	printf("bitmap_dirty_regions: %" PRIu64 "\n", b->dirty_regions);
 }
 
-/* ---- JSON
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- JSON ---- */
 
 static void add(struct json_object *o, const char *key, uint64_t value)
 {
@@ -127,8 +125,7 @@ static struct json_object *json_journal(const struct intact_journal *j)
 	return o;
 }
 
-/* ---- Sections and entries
- * ---------------------------------------------------------------------------------- */
+/* ---- Sections and entries ---- */
 
 struct listing {
 	bool json;
@@ -236,8 +233,7 @@ static int list_journal(struct intact_view *v, const struct options *o)
 	return r;
 }
 
-/* ---- The command
- * -------------------------------------------------------------------------------------------- */
+/* ---- The command ---- */
 
 static void print_text(const struct intact_view *v, const struct options *o)
 {

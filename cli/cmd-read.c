@@ -27,8 +27,7 @@ struct copy {
 	bool any_bad;
 };
 
-/* ---- Output
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Output ---- */
 
 static int complain_about_output(struct copy *c)
 {
@@ -138,8 +137,7 @@ static int close_output(struct copy *c, int status)
 	return status;
 }
 
-/* ---- Copying
- * --------------------------------------------------------------------------------------------- */
+/* ---- Copying ---- */
 
 static void tell_bad(struct copy *c)
 {

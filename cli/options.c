@@ -30,8 +30,7 @@ void complain(const char *format, ...)
 	fputc('\n', stderr);
 }
 
-/* ---- Values
- * ---------------------------------------------------------------------------------------- */
+/* ---- Values ---- */
 
 /* What was given before it is put together: names, files and sizes of keys come in any order. */
 struct given_algorithm {
@@ -131,8 +130,7 @@ static int take_block_size(uint32_t *to, const char *text)
 	return 0;
 }
 
-/* ---- The table
- * ---------------------------------------------------------------------------------------- */
+/* ---- The table ---- */
 
 enum option_id {
 	O_INTEGRITY = 256,
@@ -340,8 +338,7 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 	return take_volume_option(g, id, value);
 }
 
-/* ---- Putting it together
- * --------------------------------------------------------------------------- */
+/* ---- Putting it together ---- */
 
 static void emit(void *opaque, enum intact_level level, const char *text)
 {
@@ -422,8 +419,7 @@ static int put_together(const struct command *command, struct given *g)
 	return status ?: put_cipher(g);
 }
 
-/* ---- Parsing
- * ----------------------------------------------------------------------------------------- */
+/* ---- Parsing ---- */
 
 static void print_help(const struct command *command)
 {

@@ -33,9 +33,7 @@ extern "C" {
 
 #define INTACT_VERSION "0.1.0"
 
-/* ---- Messages
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- Messages ---- */
 
 enum intact_level { INTACT_ERROR, INTACT_WARNING, INTACT_INFO };
 
@@ -47,9 +45,7 @@ struct intact_log {
 	void *opaque;
 };
 
-/* ---- Parameters
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- Parameters ---- */
 
 enum intact_mode {
 	INTACT_MODE_JOURNAL = 'J',
@@ -139,8 +135,7 @@ int intact_algorithm_set_cipher(struct intact_algorithm *algorithm, const char *
 int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *path,
 			      size_t key_bytes, const struct intact_log *log);
 
-/* ---- A view: a volume as it would be after activation, without writing a byte
- * -------------------------------------- */
+/* ---- A view: a volume as it would be after activation, without writing a byte ---- */
 
 struct intact_view;
 
@@ -274,9 +269,7 @@ int intact_view_walk_journal(struct intact_view *v, const struct intact_journal_
 int intact_view_read(struct intact_view *v, uint64_t first_sector, uint64_t sectors, void *buffer,
 		     unsigned flags, uint64_t *ret_bad_sector);
 
-/* ---- Check
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- Check ---- */
 
 enum intact_bad_reason { INTACT_BAD_MISMATCH, INTACT_BAD_UNREADABLE };
 
@@ -321,9 +314,72 @@ struct intact_check_options {
 int intact_check(struct intact_view *v, const struct intact_check_options *options,
 		 struct intact_check_counts *ret_counts);
 
-/* ---- Digests
- * ------------------------------------------------------------------------------------------------------
+/* ---- A volume, read and written ---- */
+
+struct intact;
+
+enum intact_op {
+	INTACT_READ,
+	INTACT_WRITE,
+	INTACT_FLUSH,	     /* everything acknowledged before it becomes durable */
+	INTACT_DISCARD,	     /* contents undefined from now on, and accepted as they are */
+	INTACT_WRITE_ZEROES, /* as a write of zeros */
+	INTACT_OPS
+};
+
+#define INTACT_FUA (1u << 0) /* writes, discards: durable when done */
+
+/* One request, in its owner's memory from submission to `done`; it and its buffers belong to the
+ * volume in between.
  */
+struct intact_request {
+	/* The owner's; unchanged until done. */
+	enum intact_op op;
+	uint32_t flags;
+	uint64_t first_sector; /* logical */
+	uint64_t sectors;      /* whole blocks; 0 for a flush */
+	uint8_t *buffer;       /* reads and writes: sectors * 512 bytes */
+	uint8_t *tags;	       /* of volumes without internal hash: a tag for each block; else NULL */
+	void (*done)(struct intact_request *req); /* on the volume's loop; must not wait */
+	void *opaque;
+
+	/* Set before `done`:
+	 *
+	 *   0            done
+	 *   -EILSEQ      a block does not match its tag, re-read once; first_bad is its logical sector
+	 *   -EINVAL      not whole blocks, past the end, tags given or missing
+	 *   -EROFS       not on a volume opened for reading or in recovery mode
+	 *   -EOPNOTSUPP  discards were not allowed
+	 *   -EIO         the device failed for this request, or the volume has stopped
+	 *   -ESHUTDOWN   the volume is being closed
+	 *
+	 * After an error the buffer's contents are undefined.
+	 */
+	int result;
+	uint64_t first_bad;
+
+	/* The volume's. */
+	struct intact_request *next;
+	uint64_t sectors_taken;
+	uint64_t since_ns;
+	uint32_t parts;
+};
+
+struct intact_status {
+	uint64_t mismatches;
+	uint64_t provided_data_sectors;
+	uint64_t recalc_sector; /* INTACT_NO_SECTOR: nothing is being recalculated, nor was */
+	uint32_t journal_entries, journal_entries_free;
+	uint64_t dirty_regions; /* mode B */
+	int failure;		/* 0, or why the volume has stopped */
+	char reason[256];
+	uint64_t requests[INTACT_OPS];	 /* finished */
+	uint64_t latency_ns[INTACT_OPS]; /* of those, summed up */
+	uint64_t latency_max_ns[INTACT_OPS];
+	unsigned in_flight;
+};
+
+/* ---- Digests ---- */
 
 struct intact_digest_info {
 	const char *algorithm; /* kernel name */

@@ -275,8 +275,7 @@ uint64_t geometry_section_sector(const struct geometry *g, uint32_t section)
 	return geometry_journal_sector(g) + (uint64_t)section * g->section_sectors;
 }
 
-/* ---- Formatting -------------------------------------------------------------------------------
- */
+/* ---- Formatting ---- */
 
 static uint8_t choose_interleave(enum geometry_kind kind, uint32_t sectors)
 {

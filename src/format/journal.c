@@ -19,8 +19,7 @@
 static_assert(MAC_PIECE_BYTES * SECTION_METADATA_SECTORS == SECTION_MAC_BYTES,
 	      "the section MAC is spread evenly");
 
-/* ---- Commit ids -------------------------------------------------------------------------------
- */
+/* ---- Commit ids ---- */
 
 static bool id_is_taken(const struct commit_ids *ids, unsigned sequence)
 {
@@ -58,8 +57,7 @@ int commit_id_sequence(const struct commit_ids *ids, uint32_t section, uint32_t 
 	return -1;
 }
 
-/* ---- Reading a section ------------------------------------------------------------------------
- */
+/* ---- Reading a section ---- */
 
 void section_scan(const struct geometry *g, const struct commit_ids *ids, uint32_t section,
 		  const uint8_t *bytes, struct section_scan *ret)
@@ -143,8 +141,7 @@ enum entry_verdict entry_judge(const struct geometry *g, const uint8_t *section,
 	return sector < provided_sectors ? ENTRY_GOOD : ENTRY_BEYOND;
 }
 
-/* ---- The section MAC --------------------------------------------------------------------------
- */
+/* ---- The section MAC ---- */
 
 size_t section_mac_message_bytes(const struct geometry *g)
 {
@@ -176,8 +173,7 @@ void section_mac_stored(const uint8_t *bytes, uint8_t mac[SECTION_MAC_BYTES])
 		       MAC_PIECE_BYTES);
 }
 
-/* ---- Building a section -----------------------------------------------------------------------
- */
+/* ---- Building a section ---- */
 
 void section_clear(const struct geometry *g, uint8_t *bytes)
 {

@@ -30,7 +30,7 @@ uint64_t commit_id(const struct commit_ids *ids, uint32_t section, uint32_t sect
 int commit_id_sequence(const struct commit_ids *ids, uint32_t section, uint32_t sector,
 		       uint64_t id);
 
-/* ---- One section in memory: section_sectors * 512 bytes -------------------------------------- */
+/* ---- One section in memory: section_sectors * 512 bytes ---- */
 
 struct section_scan {
 	uint32_t sectors_by_sequence[SEQUENCES];
@@ -73,7 +73,7 @@ size_t section_mac_message(const struct geometry *g, uint32_t section, const uin
 			   const uint8_t *salt, uint8_t *message);
 void section_mac_stored(const uint8_t *bytes, uint8_t mac[SECTION_MAC_BYTES]);
 
-/* ---- Building sections ----------------------------------------------------------------------- */
+/* ---- Building sections ---- */
 
 /* Empties a section: entries unused, everything else zero. */
 void section_clear(const struct geometry *g, uint8_t *bytes);
@@ -88,7 +88,7 @@ void section_mac_set(uint8_t *bytes, const uint8_t *mac, size_t mac_bytes);
 void section_seal(const struct geometry *g, const struct commit_ids *ids, uint32_t section,
 		  unsigned sequence, uint8_t *bytes);
 
-/* ---- What to replay -------------------------------------------------------------------------- */
+/* ---- What to replay ---- */
 
 /* Feed every section in order; then decide. Sections are remembered in a byte each, which the
  * caller provides. */

@@ -18,8 +18,7 @@
 #define BLOCK_BYTES_MIN 512
 #define BLOCK_BYTES_MAX 4096
 
-/* ---- What options there are -------------------------------------------------------------------
- */
+/* ---- What options there are ---- */
 
 struct number_option {
 	const char *name;
@@ -74,8 +73,7 @@ static const struct algorithm_option algorithm_options[] = {
 	ALGORITHM(journal_mac),
 };
 
-/* ---- Words ------------------------------------------------------------------------------------
- */
+/* ---- Words ---- */
 
 static bool is_space(char c)
 {
@@ -159,8 +157,7 @@ static bool is_hex_key(struct table_slice hexkey)
 	return hexkey.length != 0 && hexkey.length % 2 == 0;
 }
 
-/* ---- Options ----------------------------------------------------------------------------------
- */
+/* ---- Options ---- */
 
 static enum table_verdict parse_number_option(const struct number_option *option,
 					      struct table_slice value, struct table *t)
@@ -226,8 +223,7 @@ static enum table_verdict parse_option(struct table_slice word, struct table *t)
 	return TABLE_OPTION_UNKNOWN;
 }
 
-/* ---- The line ---------------------------------------------------------------------------------
- */
+/* ---- The line ---- */
 
 /* The words that every table has, by their places. */
 enum place {
@@ -355,8 +351,7 @@ const char *table_explain(enum table_verdict verdict)
 	return "";
 }
 
-/* ---- Printing ---------------------------------------------------------------------------------
- */
+/* ---- Printing ---- */
 
 struct printer {
 	char *text;

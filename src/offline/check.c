@@ -92,8 +92,7 @@ static struct timespec at_ns(uint64_t ns)
 				 .tv_nsec = (long)(ns % 1000000000ull)};
 }
 
-/* ---- Chunks by number
- * ------------------------------------------------------------------------------ */
+/* ---- Chunks by number ---- */
 
 static uint64_t chunk_first_sector(const struct check *c, uint64_t number)
 {
@@ -154,8 +153,7 @@ static enum taken take_number(struct check *c, bool may_wait, uint64_t *ret)
 	return taken;
 }
 
-/* ---- Results
- * --------------------------------------------------------------------------------------- */
+/* ---- Results ---- */
 
 static void result_add_bad(struct result *result, uint32_t block, enum intact_bad_reason reason)
 {
@@ -219,8 +217,7 @@ static void result_post(struct check *c, const struct chunk *chunk)
 	pthread_mutex_unlock(&c->mutex);
 }
 
-/* ---- Workers
- * --------------------------------------------------------------------------------------- */
+/* ---- Workers ---- */
 
 static void chunk_arrived(struct chunk *chunk)
 {
@@ -346,8 +343,7 @@ static void worker_close(struct worker *w)
 	judge_close(&w->judge);
 }
 
-/* ---- The caller
- * ------------------------------------------------------------------------------------- */
+/* ---- The caller ---- */
 
 static void tell_pending(struct check *c)
 {

@@ -32,8 +32,7 @@ static size_t headroom_of(const struct intact_view *v)
 	return block_bytes_of(v) >= HEADROOM_BLOCK_BYTES_MIN ? HEADROOM_STRIDE : 0;
 }
 
-/* ---- Judges
- * --------------------------------------------------------------------------------------- */
+/* ---- Judges ---- */
 
 int judge_open(const struct intact_view *v, bool verify, struct judge *ret)
 {
@@ -58,8 +57,7 @@ void judge_close(struct judge *j)
 	memset(j, 0, sizeof(*j));
 }
 
-/* ---- Chunks
- * --------------------------------------------------------------------------------------- */
+/* ---- Chunks ---- */
 
 uint32_t chunk_sectors(const struct intact_view *v)
 {
@@ -111,8 +109,7 @@ void chunk_done(struct chunk *c)
 	memset(c, 0, sizeof(*c));
 }
 
-/* ---- Reading
- * -------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 static void read_arrived(struct chunk *c)
 {
@@ -192,8 +189,7 @@ void chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, 
 		io_submit(io, &c->tag_io);
 }
 
-/* ---- Judging
- * -------------------------------------------------------------------------------------- */
+/* ---- Judging ---- */
 
 static uint64_t sector_of(const struct chunk *c, uint32_t block)
 {

@@ -52,8 +52,7 @@ static int complain_unreadable(const struct intact_view *v, uint32_t section, in
 	return -EIO;
 }
 
-/* ---- Making and releasing
- * ------------------------------------------------------------------------ */
+/* ---- Making and releasing ---- */
 
 static int make_requests(struct overlay_maker *m)
 {
@@ -439,8 +438,7 @@ int overlay_make(struct intact_view *v)
 	return r;
 }
 
-/* ---- Walking it, for people
- * ---------------------------------------------------------------------- */
+/* ---- Walking it, for people ---- */
 
 static bool section_is_replayed(const struct intact_view *v, uint32_t section)
 {

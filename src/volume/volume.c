@@ -74,8 +74,7 @@ int volume_decode(struct volume *v, const uint8_t bytes[SB_BYTES])
 	return 0;
 }
 
-/* ---- Parameters against the superblock (docs/format.md section 9)
- * -------------------------------- */
+/* ---- Parameters against the superblock (docs/format.md section 9) ---- */
 
 static int check_mode(const struct volume *v)
 {
