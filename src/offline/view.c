@@ -54,7 +54,7 @@ static int read_superblock(struct intact_view *v, uint8_t bytes[SB_BYTES])
 	if (r == -ENODATA)
 		return volume_refuse(
 			&v->volume,
-			"%s ends before the superblock at sector %llu: it has %llu sectors",
+			"%s is too short for a superblock at sector %llu: it has %llu sectors",
 			p->device, (unsigned long long)p->start_sector,
 			(unsigned long long)v->volume.device_sectors);
 	if (r < 0) {
@@ -79,6 +79,11 @@ static int measure_tuples(struct intact_view *v)
 			"%s: the tags are in the device's own metadata: dump them to a "
 			"file and give --inline-tags",
 			vol->params.device);
+	if (io_file_bytes(v->inline_tags) % blocks != 0)
+		return refuse(v, "%s has %llu bytes, not the same number for each of %llu blocks",
+			      v->params.inline_tags,
+			      (unsigned long long)io_file_bytes(v->inline_tags),
+			      (unsigned long long)blocks);
 	v->tuple_bytes = io_file_bytes(v->inline_tags) / blocks;
 	if (v->tuple_bytes < vol->sb.tag_bytes)
 		return volume_refuse(vol, "%s has %llu bytes for each block, the tags have %u",
