@@ -80,10 +80,10 @@ static int measure_tuples(struct intact_view *v)
 			"file and give --inline-tags",
 			vol->params.device);
 	if (io_file_bytes(v->inline_tags) % blocks != 0)
-		return refuse(v, "%s has %llu bytes, not the same number for each of %llu blocks",
-			      v->params.inline_tags,
-			      (unsigned long long)io_file_bytes(v->inline_tags),
-			      (unsigned long long)blocks);
+		return volume_refuse(
+			vol, "%s has %llu bytes, not the same number for each of %llu blocks",
+			vol->params.inline_tags, (unsigned long long)io_file_bytes(v->inline_tags),
+			(unsigned long long)blocks);
 	v->tuple_bytes = io_file_bytes(v->inline_tags) / blocks;
 	if (v->tuple_bytes < vol->sb.tag_bytes)
 		return volume_refuse(vol, "%s has %llu bytes for each block, the tags have %u",
