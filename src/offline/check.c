@@ -204,6 +204,9 @@ static uint64_t chunk_number(const struct check *c, const struct chunk *chunk)
 	       c->chunk_sectors;
 }
 
+/* The caller looks by itself at every tick. To wake it for each result would cost more than a result
+ * is worth, so that is done when the window is filling up and for the last ones.
+ */
 static void result_post(struct check *c, const struct chunk *chunk)
 {
 	/* Its slot is this chunk's alone until it is posted. */
@@ -213,7 +216,8 @@ static void result_post(struct check *c, const struct chunk *chunk)
 	result_fill(result, chunk);
 	pthread_mutex_lock(&c->mutex);
 	result->posted = true;
-	pthread_cond_signal(&c->posted);
+	if (c->next == c->chunks || c->next - c->picked >= c->window_size / 2)
+		pthread_cond_signal(&c->posted);
 	pthread_mutex_unlock(&c->mutex);
 }
 
@@ -244,7 +248,8 @@ static void prefetch_tags(const struct intact_view *v, uint64_t first_sector, ui
 			    POSIX_FADV_WILLNEED);
 }
 
-static void start_chunk(struct worker *w, uint64_t number)
+/* True: it has arrived already. */
+static bool start_chunk(struct worker *w, uint64_t number)
 {
 	struct chunk *chunk = w->idle;
 	struct check *c = w->check;
@@ -252,7 +257,7 @@ static void start_chunk(struct worker *w, uint64_t number)
 	w->idle = chunk->next;
 	w->in_flight++;
 	prefetch_tags(c->view, chunk_first_sector(c, number), c->chunk_sectors);
-	chunk_start(chunk, w->io, chunk_first_sector(c, number), chunk_blocks(c, number));
+	return chunk_start(chunk, w->io, chunk_first_sector(c, number), chunk_blocks(c, number));
 }
 
 static int judge_arrived(struct worker *w)
@@ -287,7 +292,8 @@ static int work(struct worker *w)
 			taken = take_number(w->check, w->in_flight == 0, &number);
 			if (taken != TAKEN)
 				break;
-			start_chunk(w, number);
+			if (start_chunk(w, number))
+				break; /* judge it while it is in this core's cache */
 		}
 		if (w->in_flight > 0 && !w->arrived)
 			io_run(w->io, true);
@@ -395,8 +401,9 @@ static void pick_up_posted(struct check *c)
 		pick_up(c, result, c->picked);
 		pthread_mutex_lock(&c->mutex);
 		result->posted = false;
+		if (c->next == c->picked + c->window_size)
+			pthread_cond_broadcast(&c->room);
 		c->picked++;
-		pthread_cond_broadcast(&c->room);
 	}
 }
 

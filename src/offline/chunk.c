@@ -14,8 +14,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 
 #define HEADROOM_STRIDE		 64u
 #define HEADROOM_BLOCK_BYTES_MIN 2048u
@@ -30,6 +33,11 @@ static size_t block_bytes_of(const struct intact_view *v)
 static size_t headroom_of(const struct intact_view *v)
 {
 	return block_bytes_of(v) >= HEADROOM_BLOCK_BYTES_MIN ? HEADROOM_STRIDE : 0;
+}
+
+static struct io_file *tag_file(const struct intact_view *v)
+{
+	return v->volume.geometry.kind == GEOMETRY_INLINE ? v->inline_tags : v->device;
 }
 
 /* ---- Judges ---- */
@@ -68,6 +76,15 @@ uint32_t chunk_sectors(const struct intact_view *v)
 	return (uint32_t)sectors;
 }
 
+/* Whether reading from it never waits for a device. */
+static bool is_in_memory(const struct io_file *file)
+{
+	struct statfs fs;
+
+	return fstatfs(io_file_fd(file), &fs) == 0 &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
 int chunk_init(struct chunk *c, struct judge *judge, void (*arrived)(struct chunk *c), void *owner)
 {
 	const struct intact_view *v = judge->view;
@@ -81,6 +98,8 @@ int chunk_init(struct chunk *c, struct judge *judge, void (*arrived)(struct chun
 	c->owner = owner;
 	c->stride_bytes = block_bytes_of(v) + headroom;
 	c->tag_stride_bytes = v->tuple_bytes ?: v->volume.geometry.tag_bytes;
+	c->data_in_memory = is_in_memory(v->data_device);
+	c->tags_in_memory = judge->digest && is_in_memory(tag_file(v));
 	data_bytes = round_up_pow2(headroom + blocks * c->stride_bytes, 64);
 	tag_bytes = round_up_pow2(blocks * c->tag_stride_bytes, 64);
 	computed_bytes = round_up_pow2((size_t)blocks * v->volume.geometry.tag_bytes, 64);
@@ -141,11 +160,6 @@ static uint64_t tag_offset(const struct intact_view *v, uint64_t sector)
 	return geometry_tag_byte(&v->volume.geometry, sector);
 }
 
-static struct io_file *tag_file(const struct intact_view *v)
-{
-	return v->volume.geometry.kind == GEOMETRY_INLINE ? v->inline_tags : v->device;
-}
-
 static unsigned fill_data_iov(struct chunk *c)
 {
 	size_t block_bytes = block_bytes_of(c->judge->view);
@@ -159,7 +173,26 @@ static unsigned fill_data_iov(struct chunk *c)
 	return c->blocks;
 }
 
-void chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, uint32_t blocks)
+/* What the page cache holds is a copy away. Taken here and now, it is still in this core's own cache
+ * when it is judged; and io_uring has another thread copy it where the file system cannot tell
+ * whether reading would wait (tmpfs). False: not all of it was there.
+ */
+static bool read_cached(struct io *io, bool in_memory, size_t bytes)
+{
+	io->result = preadv2(io_file_fd(io->file), io->iov, (int)io->iov_count, (off_t)io->offset,
+			     in_memory ? 0 : RWF_NOWAIT);
+	return io->result == (int64_t)bytes;
+}
+
+static void read_start(struct io_context *context, struct io *io, bool in_memory, size_t bytes)
+{
+	if (read_cached(io, in_memory, bytes))
+		io->done(io);
+	else
+		io_submit(context, io);
+}
+
+bool chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, uint32_t blocks)
 {
 	const struct intact_view *v = c->judge->view;
 	bool tags_wanted = c->judge->digest != NULL;
@@ -184,9 +217,10 @@ void chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, 
 		.iov_count = 1,
 		.done = tags_arrived,
 	};
-	io_submit(io, &c->data_io);
+	read_start(io, &c->data_io, c->data_in_memory, blocks * block_bytes_of(v));
 	if (tags_wanted)
-		io_submit(io, &c->tag_io);
+		read_start(io, &c->tag_io, c->tags_in_memory, c->tag_iov.iov_len);
+	return c->reads_pending == 0;
 }
 
 /* ---- Judging ---- */

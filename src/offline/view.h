@@ -149,6 +149,7 @@ struct chunk {
 	struct iovec *data_iov;
 	struct iovec tag_iov;
 	size_t tag_stride_bytes;
+	bool data_in_memory, tags_in_memory; /* files whose reading never waits for a device */
 	struct io data_io;
 	struct io tag_io;
 	struct digest_request *request;
@@ -163,8 +164,10 @@ uint32_t chunk_sectors(const struct intact_view *v);
 int chunk_init(struct chunk *c, struct judge *judge, void (*arrived)(struct chunk *c), void *owner);
 void chunk_done(struct chunk *c);
 
-/* Reads blocks from first_sector on: within one aligned chunk. c->arrived is called from io_run. */
-void chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, uint32_t blocks);
+/* Reads blocks from first_sector on: within one aligned chunk. c->arrived is called once, from io_run,
+ * or from here when all of it was cached: then true is returned.
+ */
+bool chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, uint32_t blocks);
 
 /* Decides each block's state and puts the journal's blocks into data. 0 or an internal failure. */
 int chunk_judge(struct chunk *c);
