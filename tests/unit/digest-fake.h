@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Drivers for tests: they compute by libcrypto, and behave as badly as they are told.
+ */
+#ifndef INTACT_TESTS_DIGEST_FAKE_H
+#define INTACT_TESTS_DIGEST_FAKE_H
+
+#include "digest/drivers.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The asynchronous face keeps up to `room` requests and is busy beyond; a poll finishes `per_poll`
+ * of them, the last submitted first. Tests set this between requests.
+ */
+struct fake_behaviour {
+	unsigned room;
+	unsigned per_poll;
+	unsigned busy_times; /* so many submissions are refused for no reason at all */
+	int submit_error;
+	int result; /* of requests */
+	unsigned instances;
+};
+
+/* One test, one thread. */
+__attribute__((unused)) static struct fake_behaviour fake = {.room = 1000, .per_poll = 1000};
+
+#define FAKE_ROOM_MAX 1000
+
+struct fake_instance {
+	void *openssl;
+	struct digest_request *waiting[FAKE_ROOM_MAX];
+	unsigned count;
+};
+
+static enum driver_fit fake_fit(const struct digest_algorithm *algorithm)
+{
+	return digest_openssl_sha.fit(algorithm);
+}
+
+static int fake_open(const struct digest_algorithm *algorithm, const uint8_t *key, size_t key_bytes,
+		     const struct digest_shape *shape, void **ret_instance)
+{
+	struct fake_instance *f = calloc(1, sizeof(*f));
+	int r;
+
+	assert(f);
+	r = digest_openssl_sha.open(algorithm, key, key_bytes, shape, &f->openssl);
+	assert(r == 0);
+	fake.instances++;
+	*ret_instance = f;
+	return 0;
+}
+
+static void fake_close(void *instance)
+{
+	struct fake_instance *f = instance;
+
+	assert(f->count == 0);
+	digest_openssl_sha.close(f->openssl);
+	free(f);
+	fake.instances--;
+}
+
+__attribute__((unused)) static int fake_compute(void *instance, struct digest_request *req)
+{
+	struct fake_instance *f = instance;
+	int r = digest_openssl_sha.compute(f->openssl, req);
+
+	return fake.result < 0 ? fake.result : r;
+}
+
+/* The memory behind a request is as it was promised, and the driver's. */
+static void use_request_memory(struct digest_request *req, size_t bytes)
+{
+	uint8_t *behind = digest_request_behind(req);
+
+	for (size_t i = 0; i < bytes; i++)
+		assert(behind[i] == 0);
+	memset(behind, 0xee, bytes);
+}
+
+#define FAKE_REQUEST_BYTES 100
+
+static int fake_submit(void *instance, struct digest_request *req)
+{
+	struct fake_instance *f = instance;
+
+	if (fake.submit_error < 0)
+		return fake.submit_error;
+	if (fake.busy_times > 0) {
+		fake.busy_times--;
+		return -EBUSY;
+	}
+	if (f->count == fake.room)
+		return -EBUSY;
+	use_request_memory(req, FAKE_REQUEST_BYTES);
+	f->waiting[f->count++] = req;
+	req->submitted = req->count;
+	return 0;
+}
+
+static void fake_finish_last(struct fake_instance *f, struct digest_request **finished)
+{
+	struct digest_request *req = f->waiting[--f->count];
+
+	req->result = fake_compute(f, req);
+	req->finished = req->count;
+	req->next = *finished;
+	*finished = req;
+}
+
+static void fake_poll(void *instance, struct digest_request **finished)
+{
+	struct fake_instance *f = instance;
+
+	for (unsigned i = 0; i < fake.per_poll && f->count > 0; i++)
+		fake_finish_last(f, finished);
+}
+
+static void fake_flush(void *instance, struct digest_request **finished)
+{
+	struct fake_instance *f = instance;
+
+	while (f->count > 0)
+		fake_finish_last(f, finished);
+}
+
+__attribute__((unused)) static const struct digest_driver fake_async = {
+	.name = "late",
+	.description = "a test",
+	.flags = DRIVER_ASYNC,
+	.priority = 100,
+	.request_bytes = FAKE_REQUEST_BYTES,
+	.fit = fake_fit,
+	.open = fake_open,
+	.close = fake_close,
+	.submit = fake_submit,
+	.poll = fake_poll,
+	.flush = fake_flush,
+};
+
+__attribute__((unused)) static const struct digest_driver fake_sync = {
+	.name = "prompt",
+	.description = "a test",
+	.flags = DRIVER_SYNC,
+	.priority = 100,
+	.fit = fake_fit,
+	.open = fake_open,
+	.close = fake_close,
+	.compute = fake_compute,
+};
+
+#endif
