@@ -49,7 +49,7 @@ static int read_superblock(struct intact_view *v, uint8_t bytes[SB_BYTES])
 	uint64_t offset;
 	int r = -ENODATA;
 
-	if (mul_checked(p->start_sector, SECTOR_BYTES, &offset) && offset <= INT64_MAX)
+	if (mul_checked(p->start_sector, SECTOR_BYTES, &offset) && offset <= INT64_MAX - SB_BYTES)
 		r = io_file_read(v->device, offset, bytes, SB_BYTES);
 	if (r == -ENODATA)
 		return volume_refuse(
