@@ -11,9 +11,12 @@
 #include "digest/digest.h"
 #include "format/table.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+
+#define LIKE_A_KEY_DIGITS 16
 
 static void algorithm_clear(struct intact_algorithm *algorithm)
 {
@@ -199,6 +202,18 @@ int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *pa
 
 /* ---- Table lines ---- */
 
+/* A key whose algorithm was forgotten, or that stands behind a space, is a word of its own: such
+ * words are not shown.
+ */
+static bool looks_like_key(struct table_slice word)
+{
+	for (size_t i = 0; i < word.length; i++) {
+		if (!isxdigit((unsigned char)word.text[i]))
+			return false;
+	}
+	return word.length >= LIKE_A_KEY_DIGITS;
+}
+
 static int table_take_key(struct table_slice hexkey, struct intact_algorithm *ret)
 {
 	uint8_t key[INTACT_KEY_BYTES_MAX];
@@ -229,6 +244,10 @@ static int table_take_algorithm(const struct table_algorithm *from, const char *
 		return 0;
 	if (from->name.length >= sizeof(name)) {
 		message_error(log, "table: %s: algorithm name too long", parameter);
+		return -EINVAL;
+	}
+	if (looks_like_key(from->name)) {
+		message_error(log, "table: %s: the algorithm's name is a number", parameter);
 		return -EINVAL;
 	}
 	memcpy(name, from->name.text, from->name.length);
@@ -275,7 +294,8 @@ static void table_complain(enum table_verdict verdict, struct table_slice at,
 	const char *colon = at.text ? memchr(at.text, ':', at.length) : NULL;
 	size_t shown = colon ? (size_t)(colon - at.text) : at.length;
 
-	if (verdict == TABLE_HEX_BAD || shown == 0)
+	if (verdict == TABLE_HEX_BAD || shown == 0 ||
+	    looks_like_key((struct table_slice){at.text, shown}))
 		message_error(log, "table: %s", table_explain(verdict));
 	else
 		message_error(log, "table: %s: %.*s", table_explain(verdict),
