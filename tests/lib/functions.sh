@@ -13,7 +13,8 @@ trap 'rm -rf "$work"' EXIT
 fail() {
 	echo "FAILED: $*" >&2
 	for stream in out err; do
-		[ ! -s "$work/$stream" ] || sed "s/^/  $stream: /" "$work/$stream" >&2
+		[ ! -s "$work/$stream" ] ||
+			head -c 4000 "$work/$stream" | cat -v | sed "s/^/  $stream: /" >&2
 	done
 	exit 1
 }
