@@ -25,19 +25,26 @@
 #include <time.h>
 
 #define CHUNKS_PER_WORKER 3
-#define JOBS_MAX	  256
+/* Memory stays below 64 MiB whatever the volume and the machine: up to half a megabyte for each job's
+ * digest and rings, and this for the chunks of all of them.
+ */
+#define JOBS_MAX	  64
+#define CHUNKS_MEMORY_MAX (12u << 20)
+#define WINDOW		  512u /* results; more than can be in flight */
 #define TICK_NS		  100000000ull
 /* A range of bad blocks needs a good one, or another reason, on each side. */
 #define RANGES_PER_RESULT (CHUNK_BYTES / SECTOR_BYTES)
+
+static_assert(WINDOW >= 2 * JOBS_MAX * CHUNKS_PER_WORKER, "workers rarely wait for the window");
 
 struct result {
 	bool posted;
 	struct intact_check_counts counts; /* total unused */
 	uint32_t ranges;
 	struct {
-		uint32_t first_block; /* within the chunk */
-		uint32_t blocks;
-		enum intact_bad_reason reason;
+		uint16_t first_block; /* within the chunk */
+		uint16_t blocks;
+		uint8_t reason; /* enum intact_bad_reason */
 	} range[RANGES_PER_RESULT];
 };
 
@@ -57,8 +64,7 @@ struct check {
 	unsigned workers;      /* running */
 	bool stop;
 	int error;
-	struct result *window;
-	uint32_t window_size;
+	struct result *window; /* WINDOW of them */
 
 	/* The caller's own. */
 	struct intact_check_counts counts;
@@ -129,7 +135,7 @@ static enum taken take_number(struct check *c, bool may_wait, uint64_t *ret)
 
 	pthread_mutex_lock(&c->mutex);
 	while (!c->stop && c->next < c->chunks) {
-		bool room = c->next < c->picked + c->window_size;
+		bool room = c->next < c->picked + WINDOW;
 		uint64_t due_ns = chunk_due_ns(c, c->next);
 
 		if (room && now_ns() >= due_ns) {
@@ -165,9 +171,9 @@ static void result_add_bad(struct result *result, uint32_t block, enum intact_ba
 		return;
 	}
 	assert(result->ranges < RANGES_PER_RESULT);
-	result->range[result->ranges].first_block = block;
+	result->range[result->ranges].first_block = (uint16_t)block;
 	result->range[result->ranges].blocks = 1;
-	result->range[result->ranges].reason = reason;
+	result->range[result->ranges].reason = (uint8_t)reason;
 	result->ranges++;
 }
 
@@ -210,13 +216,13 @@ static uint64_t chunk_number(const struct check *c, const struct chunk *chunk)
 static void result_post(struct check *c, const struct chunk *chunk)
 {
 	/* Its slot is this chunk's alone until it is posted. */
-	struct result *result = &c->window[chunk_number(c, chunk) % c->window_size];
+	struct result *result = &c->window[chunk_number(c, chunk) % WINDOW];
 
 	assert(!result->posted);
 	result_fill(result, chunk);
 	pthread_mutex_lock(&c->mutex);
 	result->posted = true;
-	if (c->next == c->chunks || c->next - c->picked >= c->window_size / 2)
+	if (c->next == c->chunks || c->next - c->picked >= WINDOW / 2)
 		pthread_cond_signal(&c->posted);
 	pthread_mutex_unlock(&c->mutex);
 }
@@ -332,7 +338,7 @@ static int worker_open(struct worker *w, struct check *c)
 	w->arrived_end = &w->arrived;
 	r = r ?: io_context_open(IO_AUTO, 2 * CHUNKS_PER_WORKER, &w->io);
 	for (unsigned i = 0; i < CHUNKS_PER_WORKER && r == 0; i++) {
-		r = chunk_init(&w->chunks[i], &w->judge, chunk_arrived, w);
+		r = chunk_init(&w->chunks[i], &w->judge, c->chunk_sectors, chunk_arrived, w);
 		if (r < 0)
 			break;
 		w->chunks[i].next = w->idle;
@@ -393,7 +399,7 @@ static void pick_up(struct check *c, const struct result *result, uint64_t numbe
 static void pick_up_posted(struct check *c)
 {
 	while (c->picked < c->chunks) {
-		struct result *result = &c->window[c->picked % c->window_size];
+		struct result *result = &c->window[c->picked % WINDOW];
 
 		if (!result->posted)
 			break;
@@ -401,7 +407,7 @@ static void pick_up_posted(struct check *c)
 		pick_up(c, result, c->picked);
 		pthread_mutex_lock(&c->mutex);
 		result->posted = false;
-		if (c->next == c->picked + c->window_size)
+		if (c->next == c->picked + WINDOW)
 			pthread_cond_broadcast(&c->room);
 		c->picked++;
 	}
@@ -499,12 +505,33 @@ static int run(struct check *c, struct worker *workers, unsigned jobs)
 	return r ?: c->error ?: (stopped ? -ECANCELED : 0);
 }
 
+static unsigned count_cores(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	return (unsigned)CPU_COUNT(&set);
+}
+
+/* Many workers get smaller chunks. */
+static void init_chunks(struct check *c, unsigned jobs)
+{
+	uint64_t base;
+
+	c->chunk_sectors =
+		chunk_sectors(c->view, CHUNKS_MEMORY_MAX / ((size_t)jobs * CHUNKS_PER_WORKER));
+	base = round_down_pow2(c->from_sector, c->chunk_sectors);
+	c->chunks = c->to_sector > c->from_sector
+			    ? div_round_up(c->to_sector - base, c->chunk_sectors)
+			    : 0;
+}
+
 static int init_range(struct check *c)
 {
 	const struct intact_check_options *o = c->options;
 	uint32_t spb = c->view->volume.geometry.sectors_per_block;
 	uint64_t to = o->to_sector ?: c->view->volume.sectors;
-	uint64_t base;
 
 	if (to > c->view->volume.sectors || o->from_sector > to) {
 		message_error(c->view->volume.log,
@@ -515,30 +542,8 @@ static int init_range(struct check *c)
 	}
 	c->from_sector = round_down_pow2(o->from_sector, spb);
 	c->to_sector = round_up_pow2(to, spb);
-	c->chunk_sectors = chunk_sectors(c->view);
-	base = round_down_pow2(c->from_sector, c->chunk_sectors);
-	c->chunks = c->to_sector > c->from_sector
-			    ? div_round_up(c->to_sector - base, c->chunk_sectors)
-			    : 0;
 	c->counts.total = (c->to_sector - c->from_sector) / spb;
 	return 0;
-}
-
-static unsigned count_cores(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	return (unsigned)CPU_COUNT(&set);
-}
-
-static unsigned count_jobs(const struct check *c)
-{
-	uint64_t jobs = c->options->jobs ?: count_cores();
-
-	jobs = min_u64(jobs, max_u64(c->chunks, 1));
-	return (unsigned)min_u64(jobs, JOBS_MAX);
 }
 
 static void init_locks(struct check *c)
@@ -565,16 +570,16 @@ int intact_check(struct intact_view *v, const struct intact_check_options *optio
 {
 	struct check c = {.view = v, .options = options, .started_ns = now_ns()};
 	struct worker *workers;
-	unsigned jobs;
+	unsigned jobs = (unsigned)min_u64(options->jobs ?: count_cores(), JOBS_MAX);
 	int r = init_range(&c);
 
 	memset(ret_counts, 0, sizeof(*ret_counts));
 	if (r < 0)
 		return r;
-	jobs = count_jobs(&c);
-	c.window_size = 4 * jobs * CHUNKS_PER_WORKER;
+	init_chunks(&c, jobs);
+	jobs = (unsigned)min_u64(jobs, max_u64(c.chunks, 1));
 	workers = calloc(jobs, sizeof(*workers));
-	c.window = calloc(c.window_size, sizeof(*c.window));
+	c.window = calloc(WINDOW, sizeof(*c.window));
 	if (!workers || !c.window) {
 		r = -ENOMEM;
 	} else {

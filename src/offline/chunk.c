@@ -67,12 +67,33 @@ void judge_close(struct judge *j)
 
 /* ---- Chunks ---- */
 
-uint32_t chunk_sectors(const struct intact_view *v)
+static size_t stride_of(const struct intact_view *v)
 {
+	return block_bytes_of(v) + headroom_of(v);
+}
+
+static size_t tag_stride_of(const struct intact_view *v)
+{
+	return v->tuple_bytes ?: v->volume.geometry.tag_bytes;
+}
+
+/* What one block adds to a chunk: itself, both tags, its state, its piece of the vector. */
+static size_t memory_of_block(const struct intact_view *v)
+{
+	return stride_of(v) + tag_stride_of(v) + v->volume.geometry.tag_bytes + 1 +
+	       sizeof(struct iovec);
+}
+
+uint32_t chunk_sectors(const struct intact_view *v, size_t memory_bytes)
+{
+	const struct geometry *g = &v->volume.geometry;
 	uint64_t sectors = CHUNK_BYTES / SECTOR_BYTES;
 
-	if (v->volume.geometry.kind == GEOMETRY_ONE_DEVICE)
-		sectors = min_u64(sectors, 1ull << v->volume.geometry.log2_interleave);
+	if (g->kind == GEOMETRY_ONE_DEVICE)
+		sectors = min_u64(sectors, 1ull << g->log2_interleave);
+	while (sectors > g->sectors_per_block &&
+	       (sectors >> g->log2_sectors_per_block) * memory_of_block(v) > memory_bytes)
+		sectors /= 2;
 	return (uint32_t)sectors;
 }
 
@@ -85,10 +106,11 @@ static bool is_in_memory(const struct io_file *file)
 	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
-int chunk_init(struct chunk *c, struct judge *judge, void (*arrived)(struct chunk *c), void *owner)
+int chunk_init(struct chunk *c, struct judge *judge, uint32_t sectors,
+	       void (*arrived)(struct chunk *c), void *owner)
 {
 	const struct intact_view *v = judge->view;
-	uint32_t blocks = chunk_sectors(v) / v->volume.geometry.sectors_per_block;
+	uint32_t blocks = sectors / v->volume.geometry.sectors_per_block;
 	size_t headroom = headroom_of(v);
 	size_t data_bytes, tag_bytes, computed_bytes;
 
@@ -96,8 +118,8 @@ int chunk_init(struct chunk *c, struct judge *judge, void (*arrived)(struct chun
 	c->judge = judge;
 	c->arrived = arrived;
 	c->owner = owner;
-	c->stride_bytes = block_bytes_of(v) + headroom;
-	c->tag_stride_bytes = v->tuple_bytes ?: v->volume.geometry.tag_bytes;
+	c->stride_bytes = stride_of(v);
+	c->tag_stride_bytes = tag_stride_of(v);
 	c->data_in_memory = is_in_memory(v->data_device);
 	c->tags_in_memory = judge->digest && is_in_memory(tag_file(v));
 	data_bytes = round_up_pow2(headroom + blocks * c->stride_bytes, 64);

@@ -42,7 +42,9 @@ static int reader_open(const struct intact_view *v, struct reader **ret)
 		return -ENOMEM;
 	result = judge_open(v, v->volume.params.mode != INTACT_MODE_RECOVERY, &r->judge);
 	result = result ?: io_context_open(IO_AUTO, 2, &r->io);
-	result = result ?: chunk_init(&r->chunk, &r->judge, chunk_arrived, r);
+	result = result
+			 ?: chunk_init(&r->chunk, &r->judge, chunk_sectors(v, SIZE_MAX),
+				       chunk_arrived, r);
 	if (result < 0) {
 		reader_close(r);
 		return result;
@@ -85,7 +87,7 @@ int intact_view_read(struct intact_view *v, uint64_t first_sector, uint64_t sect
 		     unsigned flags, uint64_t *ret_bad_sector)
 {
 	uint32_t spb = v->volume.geometry.sectors_per_block;
-	uint32_t whole = chunk_sectors(v);
+	uint32_t whole = chunk_sectors(v, SIZE_MAX);
 	uint64_t bad_sector = INTACT_NO_SECTOR;
 	uint8_t *to = buffer;
 	int r = 0;

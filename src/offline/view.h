@@ -157,11 +157,14 @@ struct chunk {
 	struct chunk *next; /* the owner's */
 };
 
-/* Logical sectors per chunk: a power of two, at most CHUNK_BYTES, never across runs when aligned to
- * itself. */
-uint32_t chunk_sectors(const struct intact_view *v);
+/* Logical sectors per chunk: a power of two, never across runs when aligned to itself. At most
+ * CHUNK_BYTES, and so few that the chunk takes at most memory_bytes, if one block does.
+ */
+uint32_t chunk_sectors(const struct intact_view *v, size_t memory_bytes);
 
-int chunk_init(struct chunk *c, struct judge *judge, void (*arrived)(struct chunk *c), void *owner);
+/* For at most so many sectors at once. */
+int chunk_init(struct chunk *c, struct judge *judge, uint32_t sectors,
+	       void (*arrived)(struct chunk *c), void *owner);
 void chunk_done(struct chunk *c);
 
 /* Reads blocks from first_sector on: within one aligned chunk. c->arrived is called once, from io_run,
