@@ -38,9 +38,9 @@ static inline struct io *io_list_pop(struct io_list *list)
 struct io_ops {
 	enum io_kind kind;
 
-	/* Begins one attempt at the rest of the I/O: io->iov at io->offset + io->moved. It cannot
-	 * fail, must not wait, and io stays the backend's until it is reaped. No more than the
-	 * context's depth are ever between start and reap.
+	/* Begins one attempt at the rest of the I/O: io->iov at io->offset + io->moved, now or at
+	 * the next reap. It cannot fail, must not wait, and io stays the backend's until it is
+	 * reaped. No more than the context's depth are ever between start and reap.
 	 */
 	void (*start)(void *backend, struct io *io);
 
@@ -51,11 +51,23 @@ struct io_ops {
 	void (*reap)(void *backend, bool wait, struct io_list *finished);
 
 	void (*close)(void *backend);
+
+	/* For owners who wait for more than I/O; NULL in backends that have no such owner. sleep
+	 * returns when there is something to reap, after a wake since the last sleep, or at the
+	 * deadline; wake is called on any thread. fd is what io_context_fd describes; no sleep
+	 * follows it.
+	 */
+	void (*sleep)(void *backend, uint64_t deadline_ns);
+	void (*wake)(void *backend);
+	int (*fd)(void *backend);
 };
 
 /* A context on top of a backend, which it closes in the end; on failure it does not. */
 int io_context_open_on(const struct io_ops *ops, void *backend, unsigned depth,
 		       struct io_context **ret);
+
+/* CLOCK_MONOTONIC. */
+uint64_t io_now_ns(void);
 
 extern const struct io_ops io_uring_ops;
 int io_uring_backend_open(unsigned depth, void **ret);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct io_context {
 	const struct io_ops *ops;
@@ -210,4 +211,32 @@ unsigned io_run(struct io_context *c, bool wait)
 	} while (wait && ended == 0 && c->under_way > 0);
 	c->running = false;
 	return ended;
+}
+
+unsigned io_run_until(struct io_context *c, uint64_t deadline_ns)
+{
+	unsigned ended = io_run(c, false);
+
+	if (ended > 0)
+		return ended;
+	c->ops->sleep(c->backend, deadline_ns);
+	return io_run(c, false);
+}
+
+void io_wake(struct io_context *c)
+{
+	c->ops->wake(c->backend);
+}
+
+int io_context_fd(struct io_context *c)
+{
+	return c->ops->fd(c->backend);
+}
+
+uint64_t io_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }

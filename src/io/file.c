@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,12 +43,34 @@ static int check_type(const struct stat *st, const char *path, const struct inta
 	return -ENOTBLK;
 }
 
+/* Locks by flock are the file description's: they go with its last descriptor, however the process
+ * ends. A block device's are its node's, which another node of the same device has not; there O_EXCL
+ * keeps writers, file systems and the kernel's own targets out as well.
+ */
+static int lock(int fd, unsigned flags, const char *path, const struct intact_log *log)
+{
+	if (!(flags & IO_FILE_LOCK))
+		return 0;
+	if (flock(fd, (flags & IO_FILE_WRITE ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return refuse(log, "lock", path);
+	message_error(log, "%s is in use by another program", path);
+	return -EBUSY;
+}
+
+static int access_mode(unsigned flags, const struct stat *st)
+{
+	if (!(flags & IO_FILE_WRITE))
+		return O_RDONLY;
+	return S_ISBLK(st->st_mode) && (flags & IO_FILE_LOCK) ? O_RDWR | O_EXCL : O_RDWR;
+}
+
 /* The type is looked at first, because opening a FIFO waits for its other end and opening some
  * devices does something.
  */
 static int open_checked(const char *path, unsigned flags, const struct intact_log *log)
 {
-	int access = flags & IO_FILE_WRITE ? O_RDWR : O_RDONLY;
 	struct stat st;
 	int err;
 	int fd;
@@ -57,7 +80,7 @@ static int open_checked(const char *path, unsigned flags, const struct intact_lo
 	err = check_type(&st, path, log);
 	if (err)
 		return err;
-	fd = open(path, access | O_CLOEXEC | O_NOCTTY);
+	fd = open(path, access_mode(flags, &st) | O_CLOEXEC | O_NOCTTY);
 	return fd < 0 ? refuse(log, "open", path) : fd;
 }
 
@@ -92,7 +115,7 @@ int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
 	if (!f)
 		return -ENOMEM;
 	memcpy(f->path, path, path_bytes);
-	err = measure(fd, f, log);
+	err = lock(fd, flags, path, log) ?: measure(fd, f, log);
 	if (err)
 		return err;
 	f->fd = TAKE_FD(fd);

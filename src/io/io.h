@@ -4,7 +4,8 @@
  * pool of threads where that is denied. An I/O is a struct io in its owner; nothing allocates after
  * io_context_open.
  *
- * - io_submit never calls `done` and never fails: every outcome is a completion.
+ * - io_submit never calls `done` and never fails: every outcome is a completion. What was submitted
+ *   may wait for the next io_run before it goes out, with all the others in one system call.
  * - io_run calls `done` of what has finished; in any order.
  * - At most `depth` are under way; further ones wait in order, in a list threaded through them.
  */
@@ -63,12 +64,30 @@ void io_submit(struct io_context *c, struct io *io);
  * Returns how many. */
 unsigned io_run(struct io_context *c, bool wait);
 
-/* Opens a regular file or block device. Says why not through log.
+/* Same, but sleeps until at least one has finished, or somebody has called io_wake since the last
+ * sleep, or it is deadline_ns by CLOCK_MONOTONIC (UINT64_MAX: never), also when nothing is under
+ * way. Returns how many. A signal may end it early.
+ */
+unsigned io_run_until(struct io_context *c, uint64_t deadline_ns);
+
+/* Ends the sleep, or the next one. Any thread, any number of times. */
+void io_wake(struct io_context *c);
+
+/* For an owner who sleeps elsewhere, in poll(2) say: becomes readable when something has finished
+ * or io_wake was called. The owner reads from it (eight bytes; it does not wait) before io_run, and
+ * uses io_run_until no more. Belongs to the context.
+ */
+int io_context_fd(struct io_context *c);
+
+/* Opens a regular file or block device. Says why not through log. With IO_FILE_LOCK nobody else has
+ * it open with that flag until it is closed; but if neither writes, they share.
  *
+ *   -EBUSY              somebody else has locked it
  *   -EISDIR, -ENOTBLK   a directory; neither file nor block device
  *   -ENOENT, -EACCES …  as open(2)
  */
 #define IO_FILE_WRITE (1u << 0)
+#define IO_FILE_LOCK  (1u << 1)
 int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
 		 struct io_file **ret);
 void io_file_close(struct io_file *f); /* takes NULL */

@@ -5,21 +5,25 @@
  */
 #include "io/backend.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define THREADS_MAX 16u
 
 struct threads {
 	pthread_mutex_t lock;
-	pthread_cond_t todo_more; /* or stop was set */
-	pthread_cond_t finished_more;
+	pthread_cond_t todo_more;     /* or stop was set */
+	pthread_cond_t finished_more; /* or woken was set */
 	struct io_list todo;
 	struct io_list finished;
 	bool stop;
+	bool woken; /* since the last sleep */
+	int fd;	    /* eventfd of an owner who sleeps in poll; -1: of one who does not */
 	unsigned count;
 	pthread_t thread[THREADS_MAX];
 };
@@ -45,6 +49,16 @@ static int64_t attempt(const struct io *io)
 	return got < 0 ? -errno : got;
 }
 
+/* Tells the owner, wherever it sleeps. With the lock held. */
+static void tell(struct threads *t)
+{
+	static const uint64_t one = 1;
+
+	pthread_cond_signal(&t->finished_more);
+	if (t->fd >= 0 && write(t->fd, &one, sizeof(one)) < 0)
+		assert(errno == EAGAIN); /* it has been told often enough */
+}
+
 /* The next I/O, or NULL when the pool stops. With the lock held. */
 static struct io *take(struct threads *t)
 {
@@ -64,7 +78,7 @@ static void *work(void *opaque)
 		io->result = attempt(io);
 		pthread_mutex_lock(&t->lock);
 		io_list_push(&t->finished, io);
-		pthread_cond_signal(&t->finished_more);
+		tell(t);
 	}
 	pthread_mutex_unlock(&t->lock);
 	return NULL;
@@ -88,6 +102,17 @@ static int spawn(struct threads *t, unsigned count)
 	return -err;
 }
 
+/* Its waits end by the clock that deadlines are given in. */
+static void init_finished_more(struct threads *t)
+{
+	pthread_condattr_t by_monotonic;
+
+	pthread_condattr_init(&by_monotonic);
+	pthread_condattr_setclock(&by_monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&t->finished_more, &by_monotonic);
+	pthread_condattr_destroy(&by_monotonic);
+}
+
 int io_threads_backend_open(unsigned depth, void **ret)
 {
 	struct threads *t = calloc(1, sizeof(*t));
@@ -95,9 +120,10 @@ int io_threads_backend_open(unsigned depth, void **ret)
 
 	if (!t)
 		return -ENOMEM;
+	t->fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->todo_more, NULL);
-	pthread_cond_init(&t->finished_more, NULL);
+	init_finished_more(t);
 	err = spawn(t, depth < THREADS_MAX ? depth : THREADS_MAX);
 	if (err) {
 		io_threads_ops.close(t);
@@ -120,6 +146,8 @@ static void threads_close(void *backend)
 	pthread_cond_destroy(&t->finished_more);
 	pthread_cond_destroy(&t->todo_more);
 	pthread_mutex_destroy(&t->lock);
+	if (t->fd >= 0)
+		close(t->fd);
 	free(t);
 }
 
@@ -146,9 +174,51 @@ static void threads_reap(void *backend, bool wait, struct io_list *finished)
 	pthread_mutex_unlock(&t->lock);
 }
 
+static void threads_sleep(void *backend, uint64_t deadline_ns)
+{
+	struct threads *t = backend;
+	const struct timespec deadline = {
+		.tv_sec = (time_t)(deadline_ns / 1000000000u),
+		.tv_nsec = (long)(deadline_ns % 1000000000u),
+	};
+	int err = 0;
+
+	pthread_mutex_lock(&t->lock);
+	while (!t->finished.first && !t->woken && err == 0)
+		err = deadline_ns == UINT64_MAX
+			      ? pthread_cond_wait(&t->finished_more, &t->lock)
+			      : pthread_cond_timedwait(&t->finished_more, &t->lock, &deadline);
+	t->woken = false;
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void threads_wake(void *backend)
+{
+	struct threads *t = backend;
+
+	pthread_mutex_lock(&t->lock);
+	t->woken = true;
+	tell(t);
+	pthread_mutex_unlock(&t->lock);
+}
+
+static int threads_fd(void *backend)
+{
+	struct threads *t = backend;
+
+	pthread_mutex_lock(&t->lock);
+	if (t->fd < 0)
+		t->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_unlock(&t->lock);
+	return t->fd < 0 ? -errno : t->fd;
+}
+
 const struct io_ops io_threads_ops = {
 	.kind = IO_THREADS,
 	.start = threads_start,
 	.reap = threads_reap,
 	.close = threads_close,
+	.sleep = threads_sleep,
+	.wake = threads_wake,
+	.fd = threads_fd,
 };

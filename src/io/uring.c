@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * I/O through io_uring. The submission ring has room for the context's depth, so there is always an
- * entry to be had; one that the kernel did not take stays in the ring and is offered again by reap.
+ * I/O through io_uring. The submission ring has room for the context's depth and the wake-up, so
+ * there is always an entry to be had. Entries go to the kernel together, when the owner reaps or
+ * sleeps; those that it did not take stay in the ring and are offered again.
+ *
+ * Who sleeps in the ring is woken by a read of an eventfd that completes; who sleeps in poll, by the
+ * eventfd itself, which the ring then counts its completions on.
  */
 #include "io/backend.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <liburing.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 struct uring {
 	struct io_uring ring;
+	int wake_fd;
+	uint64_t wake_count; /* where the read puts it */
+	bool wake_armed;     /* the read is under way */
+	bool woken;	     /* it has completed since the last sleep */
 };
 
 static bool has_operations(struct io_uring *ring)
@@ -19,10 +30,11 @@ static bool has_operations(struct io_uring *ring)
 	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
 	bool has = probe && io_uring_opcode_supported(probe, IORING_OP_READV) &&
 		   io_uring_opcode_supported(probe, IORING_OP_WRITEV) &&
-		   io_uring_opcode_supported(probe, IORING_OP_FSYNC);
+		   io_uring_opcode_supported(probe, IORING_OP_FSYNC) &&
+		   io_uring_opcode_supported(probe, IORING_OP_READ);
 
 	io_uring_free_probe(probe);
-	return has;
+	return has && (ring->features & IORING_FEAT_EXT_ARG); /* a wait takes a timeout */
 }
 
 /* Some sandboxes let a ring be made and then deny its use: sends something there and back. */
@@ -52,8 +64,11 @@ int io_uring_backend_open(unsigned depth, void **ret)
 
 	if (!u)
 		return -ENOMEM;
-	err = io_uring_queue_init(depth, &u->ring, 0);
+	u->wake_fd = eventfd(0, EFD_CLOEXEC);
+	err = u->wake_fd < 0 ? -errno : io_uring_queue_init(depth + 1, &u->ring, 0);
 	if (err) {
+		if (u->wake_fd >= 0)
+			close(u->wake_fd);
 		free(u);
 		return err;
 	}
@@ -71,6 +86,7 @@ static void uring_close(void *backend)
 	struct uring *u = backend;
 
 	io_uring_queue_exit(&u->ring);
+	close(u->wake_fd);
 	free(u);
 }
 
@@ -96,20 +112,18 @@ static void prepare(struct io_uring_sqe *sqe, const struct io *io)
 /* Anything but these would be our own doing, and the kernel would never take what we have. */
 static bool is_passing(int err)
 {
-	return err >= 0 || err == -EINTR || err == -EAGAIN || err == -EBUSY || err == -ENOMEM;
+	return err >= 0 || err == -EINTR || err == -EAGAIN || err == -EBUSY || err == -ENOMEM ||
+	       err == -ETIME;
 }
 
 static void uring_start(void *backend, struct io *io)
 {
 	struct uring *u = backend;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-	int err;
 
 	assert(sqe);
 	prepare(sqe, io);
 	io_uring_sqe_set_data(sqe, io);
-	err = io_uring_submit(&u->ring);
-	assert(is_passing(err));
 }
 
 static void enter(struct uring *u, bool wait)
@@ -125,6 +139,20 @@ static void enter(struct uring *u, bool wait)
 	assert(is_passing(err));
 }
 
+/* The wake-up's completion bears no I/O. */
+static void take(struct uring *u, const struct io_uring_cqe *cqe, struct io_list *finished)
+{
+	struct io *io = io_uring_cqe_get_data(cqe);
+
+	if (!io) {
+		u->wake_armed = false;
+		u->woken = true;
+		return;
+	}
+	io->result = cqe->res;
+	io_list_push(finished, io);
+}
+
 static void uring_reap(void *backend, bool wait, struct io_list *finished)
 {
 	struct uring *u = backend;
@@ -132,15 +160,68 @@ static void uring_reap(void *backend, bool wait, struct io_list *finished)
 
 	do {
 		enter(u, wait);
-	} while (wait && io_uring_cq_ready(&u->ring) == 0);
+		while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
+			take(u, cqe, finished);
+			io_uring_cqe_seen(&u->ring, cqe);
+		}
+	} while (wait && !finished->first);
+}
 
-	while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
-		struct io *io = io_uring_cqe_get_data(cqe);
+static void arm_wake(struct uring *u)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
-		io->result = cqe->res;
-		io_list_push(finished, io);
-		io_uring_cqe_seen(&u->ring, cqe);
-	}
+	assert(sqe);
+	io_uring_prep_read(sqe, u->wake_fd, &u->wake_count, sizeof(u->wake_count), 0);
+	io_uring_sqe_set_data(sqe, NULL);
+	u->wake_armed = true;
+}
+
+static void wait_until(struct uring *u, uint64_t deadline_ns)
+{
+	uint64_t now_ns = io_now_ns();
+	uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+	struct __kernel_timespec left = {
+		.tv_sec = (int64_t)(left_ns / 1000000000u),
+		.tv_nsec = (int64_t)(left_ns % 1000000000u),
+	};
+	struct io_uring_cqe *cqe;
+	int err;
+
+	err = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1,
+					       deadline_ns == UINT64_MAX ? NULL : &left, NULL);
+	assert(is_passing(err));
+}
+
+static void uring_sleep(void *backend, uint64_t deadline_ns)
+{
+	struct uring *u = backend;
+
+	if (!u->wake_armed && !u->woken)
+		arm_wake(u);
+	if (!u->woken && io_uring_cq_ready(&u->ring) == 0)
+		wait_until(u, deadline_ns);
+	u->woken = false;
+}
+
+static void uring_wake(void *backend)
+{
+	static const uint64_t one = 1;
+	const struct uring *u = backend;
+	ssize_t written = write(u->wake_fd, &one, sizeof(one));
+
+	assert(written == sizeof(one));
+}
+
+/* From now on it is the owner's to read, without waiting. */
+static int uring_fd(void *backend)
+{
+	struct uring *u = backend;
+
+	assert(!u->wake_armed);
+	if (fcntl(u->wake_fd, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	return io_uring_register_eventfd(&u->ring, u->wake_fd) ?: u->wake_fd;
 }
 
 const struct io_ops io_uring_ops = {
@@ -148,4 +229,7 @@ const struct io_ops io_uring_ops = {
 	.start = uring_start,
 	.reap = uring_reap,
 	.close = uring_close,
+	.sleep = uring_sleep,
+	.wake = uring_wake,
+	.fd = uring_fd,
 };

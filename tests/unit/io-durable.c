@@ -50,13 +50,26 @@ static enum call call_of(const struct io_uring_sqe *sqe)
 	return OTHER;
 }
 
+static void look_at_newest(const struct io_uring *ring)
+{
+	if (ring->sq.sqe_tail != ring->sq.sqe_head)
+		last = call_of(&ring->sq.sqes[(ring->sq.sqe_tail - 1) & ring->sq.ring_mask]);
+}
+
 int __real_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring)
 {
-	if (ring->sq.sqe_tail != ring->sq.sqe_head)
-		last = call_of(&ring->sq.sqes[(ring->sq.sqe_tail - 1) & ring->sq.ring_mask]);
+	look_at_newest(ring);
 	return __real_io_uring_submit(ring);
+}
+
+int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned count);
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned count);
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned count)
+{
+	look_at_newest(ring);
+	return __real_io_uring_submit_and_wait(ring, count);
 }
 
 static void done(struct io *io)

@@ -174,6 +174,44 @@ static void a_plain_read_is_whole_or_fails(void **state)
 	io_file_close(f);
 }
 
+/* Whether it can be opened beside `first`, which is closed then. */
+static void expect_beside(struct place *p, struct io_file *first, unsigned flags, bool possible)
+{
+	struct io_file *second = NULL;
+	char expected[1024];
+
+	p->lines = 0;
+	assert_int_equal(io_file_open(p->path, flags, &p->log, &second), possible ? 0 : -EBUSY);
+	assert_int_equal(p->lines, possible ? 0 : 1);
+	(void)snprintf(expected, sizeof(expected), "%s is in use by another program", p->path);
+	if (!possible)
+		assert_string_equal(p->said, expected);
+	io_file_close(second);
+	io_file_close(first);
+}
+
+static struct io_file *opened(struct place *p, unsigned flags)
+{
+	struct io_file *f = NULL;
+
+	assert_int_equal(io_file_open(p->path, flags, &p->log, &f), 0);
+	return f;
+}
+
+static void a_lock_keeps_others_out(void **state)
+{
+	const unsigned writer = IO_FILE_WRITE | IO_FILE_LOCK;
+	const unsigned reader = IO_FILE_LOCK;
+	struct place *p = *state;
+
+	expect_beside(p, opened(p, writer), writer, false);
+	expect_beside(p, opened(p, writer), reader, false);
+	expect_beside(p, opened(p, reader), writer, false);
+	expect_beside(p, opened(p, reader), reader, true);
+	expect_beside(p, opened(p, writer), 0, true); /* who does not ask is not told */
+	io_file_close(opened(p, writer));	      /* and it went with each */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +222,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_fifo_is_refused_and_not_waited_for, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_permissions_deny_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lock_keeps_others_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_plain_read_is_whole_or_fails, setup, teardown),
 	};
 
