@@ -118,6 +118,8 @@ static void only_4096_zeros_are_blank(void **state)
 		assert_int_equal(sb_decode(bytes, false, &sb), SB_FOREIGN);
 		bytes[at] = 0;
 	}
+	memset(bytes, 0xff, sizeof(bytes));
+	assert_int_equal(sb_decode(bytes, false, &sb), SB_FOREIGN);
 }
 
 static void explanations_are_cut_to_their_buffer(void **state)
