@@ -379,6 +379,76 @@ struct intact_status {
 	unsigned in_flight;
 };
 
+/* Activates the volume: replays its journal, or recovers by its bitmap. Nobody else can open it
+ * until it is closed; but those who only read share it. A thread of its own runs its loop, where
+ * `done`s are called, unless the caller does (INTACT_OPEN_OWN_LOOP). The parameters are copied; the
+ * log's function is called on the loop later on. An internal hash "auto" is found out.
+ *
+ *   -EBUSY                          somebody has opened it, or uses the device
+ *   -EINVAL, -ENOKEY, -EMEDIUMTYPE  the parameters, alone or against the superblock
+ *   -EILSEQ                         the journal does not match its MAC or tags: nothing was
+ *                                   written
+ *   -EIO, -ENOMEM, -ENOENT, -EACCES …
+ *
+ * With INTACT_OPEN_READ_ONLY, as in recovery mode, nothing is written, the journal included: it is
+ * read as if it were replayed.
+ */
+#define INTACT_OPEN_READ_ONLY (1u << 0)
+#define INTACT_OPEN_OWN_LOOP  (1u << 1)
+int intact_open(const struct intact_params *params, unsigned flags, const struct intact_log *log,
+		struct intact **ret);
+
+/* Shuts the volume down cleanly, everything home and the journal empty, and closes it, whatever
+ * comes of that: 0, or what failed, now or when it stopped before. Requests under way come to their
+ * end first; no other call may be. Takes NULL.
+ */
+int intact_close(struct intact *v);
+
+uint64_t intact_sectors(const struct intact *v); /* length of the mapping */
+uint32_t intact_block_bytes(const struct intact *v);
+uint32_t intact_tag_bytes(const struct intact *v);
+bool intact_has_hash(const struct intact *v); /* false: tags come from above */
+
+/* From any thread; with a loop of the caller's, from the thread that runs it. */
+void intact_get_status(struct intact *v, struct intact_status *ret);
+
+/* From any thread, `done`s included. Never waits, and `done` is never called before it returns on
+ * the volume's own thread; on another it may be. Requests begin in the order in which one thread
+ * submits them; those that overlap keep it.
+ */
+void intact_submit(struct intact *v, struct intact_request *req);
+
+/* For INTACT_OPEN_OWN_LOOP, all on the one thread that runs the loop: wait until intact_fd is
+ * readable or it is intact_deadline_ns by CLOCK_MONOTONIC (UINT64_MAX: no matter when), then call
+ * intact_process, which does what can be done and does not wait. The calls below that wait are for
+ * other threads then.
+ */
+int intact_fd(const struct intact *v);
+void intact_process(struct intact *v);
+uint64_t intact_deadline_ns(const struct intact *v);
+
+/* Calls that wait, for any thread but the loop's. Results are those of struct intact_request.
+ *
+ * Bytes need not be whole blocks. A write that is not reads the blocks at its ends and writes them
+ * back with the change, and no other intact_pwrite or intact_write_zeroes comes between; what
+ * intact_submit has under way in these blocks does. A discard leaves out blocks that are not wholly
+ * within.
+ */
+int intact_pread(struct intact *v, void *buffer, uint64_t bytes, uint64_t offset);
+int intact_pwrite(struct intact *v, const void *buffer, uint64_t bytes, uint64_t offset,
+		  unsigned flags);
+int intact_write_zeroes(struct intact *v, uint64_t bytes, uint64_t offset, unsigned flags);
+int intact_discard(struct intact *v, uint64_t bytes, uint64_t offset, unsigned flags);
+int intact_flush(struct intact *v);
+
+/* Of volumes without internal hash: whole blocks, and a tag of intact_tag_bytes for each, one after
+ * another.
+ */
+int intact_read_tagged(struct intact *v, uint64_t first_sector, uint64_t sectors, void *buffer,
+		       void *tags);
+int intact_write_tagged(struct intact *v, uint64_t first_sector, uint64_t sectors,
+			const void *buffer, const void *tags, unsigned flags);
+
 /* ---- Digests ---- */
 
 struct intact_digest_info {

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * An open volume: an engine, what it stands on, and the loop that runs it. The files of this
+ * directory share this; nobody else sees it.
+ *
+ * Everything above `queue` is written at open and only read afterwards, or is the loop's alone. What
+ * stands below it is all that threads meet in.
+ */
+#ifndef INTACT_API_API_H
+#define INTACT_API_API_H
+
+#include "api/queue.h"
+#include "api/waiter.h"
+#include "engine/engine.h"
+#include "io/io.h"
+
+#include <intact.h>
+#include <pthread.h>
+
+struct status_call {
+	struct status_call *next;
+	struct intact_status *ret;
+	struct waiter waiter;
+};
+
+struct intact {
+	struct intact_log log;
+	bool own_loop; /* the caller runs it */
+	struct io_file *device;
+	struct io_file *data_device; /* or NULL */
+	struct io_context *io;
+	int fd; /* of the context, when the caller runs the loop */
+	struct engine *engine;
+	uint32_t block_bytes;
+	uint64_t bytes;
+	pthread_t thread;
+	bool shutting; /* engine_shutdown was called */
+
+	struct queue queue;
+	struct status_call *status_calls; /* newest first */
+	bool asleep;			  /* the loop waits, or is about to: wake it */
+	bool closing;
+	pthread_rwlock_t partial; /* held for writing while a part of a block is written */
+};
+
+/* The engine's clock. */
+uint64_t loop_now_ns(void *opaque);
+
+/* Runs what can be run, and waits for more, until the volume is shut; returns why that was not
+ * clean, or 0.
+ */
+int loop_until_shut(struct intact *v);
+
+/* Nobody submits any more: the loop is to shut the volume. */
+void loop_close(struct intact *v);
+
+/* A thread that runs the loop; its end, after loop_close. */
+int loop_start(struct intact *v);
+int loop_join(struct intact *v);
+
+#endif

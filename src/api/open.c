@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Opening a volume for reading and writing, and closing it. In order:
+ *
+ *	devices, locked -> internal hash, when it is to be found -> I/O -> engine (replays) -> loop
+ */
+#include "api/api.h"
+
+#include "base/message.h"
+#include "base/num.h"
+#include "volume/params.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define IO_DEPTH 256u
+
+static void random_bytes(void *opaque, void *to, size_t bytes)
+{
+	uint8_t *at = to;
+
+	(void)opaque;
+	while (bytes > 0) {
+		ssize_t got = getrandom(at, bytes, 0);
+
+		if (got < 0)
+			continue; /* a signal; the pool itself does not fail */
+		at += got;
+		bytes -= (size_t)got;
+	}
+}
+
+static int open_devices(struct intact *v, const struct intact_params *params, bool read_only)
+{
+	unsigned flags = IO_FILE_LOCK | (read_only ? 0 : IO_FILE_WRITE);
+	int err;
+
+	if (!params->device) {
+		message_error(&v->log, "no device was given");
+		return -EINVAL;
+	}
+	err = io_file_open(params->device, flags, &v->log, &v->device);
+	if (err || !params->data_device)
+		return err;
+	return io_file_open(params->data_device, flags, &v->log, &v->data_device);
+}
+
+/* A view of the volume finds out which algorithm its tags are made by. */
+static int find_hash(const struct intact *v, struct intact_params *params)
+{
+	struct intact_view *view;
+	int err;
+
+	if (strcmp(params->internal_hash.name, "auto") != 0)
+		return 0;
+	err = intact_view_open(params, 0, &v->log, &view);
+	if (err)
+		return err;
+	err = intact_algorithm_set_hash(&params->internal_hash, intact_view_hash(view),
+					"internal hash", &v->log);
+	intact_view_close(view);
+	return err;
+}
+
+static int open_io(struct intact *v)
+{
+	int err = io_context_open(IO_AUTO, IO_DEPTH, &v->io);
+
+	if (err) {
+		message_error(&v->log, "cannot set up I/O: %s", strerror(-err));
+		return err;
+	}
+	if (!v->own_loop)
+		return 0;
+	v->fd = io_context_fd(v->io);
+	return v->fd < 0 ? v->fd : 0;
+}
+
+static uint64_t sectors_of(const struct io_file *file)
+{
+	return file ? io_file_bytes(file) / SECTOR_BYTES : 0;
+}
+
+static int open_engine(struct intact *v, const struct intact_params *params, bool read_only)
+{
+	const struct engine_world world = {
+		.io = v->io,
+		.device = v->device,
+		.data_device = v->data_device ?: v->device,
+		.device_sectors = sectors_of(v->device),
+		.data_device_sectors = sectors_of(v->data_device),
+		.now_ns = loop_now_ns,
+		.random = random_bytes,
+		.log = &v->log,
+	};
+	int err = engine_open(params, read_only, &world, &v->engine);
+
+	if (err)
+		return err;
+	v->bytes = engine_sectors(v->engine) * SECTOR_BYTES;
+	v->block_bytes = engine_block_sectors(v->engine) * SECTOR_BYTES;
+	return 0;
+}
+
+static int open_all(struct intact *v, struct intact_params *params, bool read_only)
+{
+	int err = open_devices(v, params, read_only);
+
+	err = err ?: find_hash(v, params);
+	err = err ?: open_io(v);
+	return err ?: open_engine(v, params, read_only);
+}
+
+/* Takes the half-built as well; the engine is shut, or was never run. */
+static void destroy(struct intact *v)
+{
+	engine_close(v->engine);
+	io_context_close(v->io);
+	io_file_close(v->data_device);
+	io_file_close(v->device);
+	pthread_rwlock_destroy(&v->partial);
+	free(v);
+}
+
+/* Who writes parts of blocks is not to wait for a gap between all the others. */
+static void init_partial(struct intact *v)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&v->partial, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
+static int create(unsigned flags, const struct intact_log *log, struct intact **ret)
+{
+	struct intact *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	if (log)
+		v->log = *log;
+	v->own_loop = flags & INTACT_OPEN_OWN_LOOP;
+	v->asleep = v->own_loop;
+	v->fd = -1;
+	queue_init(&v->queue);
+	init_partial(v);
+	*ret = v;
+	return 0;
+}
+
+static int begin(struct intact *v)
+{
+	int err = v->own_loop ? 0 : loop_start(v);
+
+	if (err) {
+		message_error(&v->log, "cannot start a thread: %s", strerror(-err));
+		loop_close(v);
+		(void)loop_until_shut(v);
+	}
+	return err;
+}
+
+int intact_open(const struct intact_params *params, unsigned flags, const struct intact_log *log,
+		struct intact **ret)
+{
+	bool read_only = (flags & INTACT_OPEN_READ_ONLY) || params->mode == INTACT_MODE_RECOVERY;
+	struct intact_params copy;
+	struct intact *v;
+	int err = create(flags, log, &v);
+
+	if (err)
+		return err;
+	err = params_copy(params, &copy);
+	if (!err) {
+		err = open_all(v, &copy, read_only);
+		intact_params_done(&copy);
+	}
+	err = err ?: begin(v);
+	if (err) {
+		destroy(v);
+		return err;
+	}
+	*ret = v;
+	return 0;
+}
+
+int intact_close(struct intact *v)
+{
+	int err;
+
+	if (!v)
+		return 0;
+	loop_close(v);
+	err = v->own_loop ? loop_until_shut(v) : loop_join(v);
+	destroy(v);
+	return err;
+}
+
+uint64_t intact_sectors(const struct intact *v)
+{
+	return v->bytes / SECTOR_BYTES;
+}
+
+uint32_t intact_block_bytes(const struct intact *v)
+{
+	return v->block_bytes;
+}
+
+uint32_t intact_tag_bytes(const struct intact *v)
+{
+	return engine_tag_bytes(v->engine);
+}
+
+bool intact_has_hash(const struct intact *v)
+{
+	return engine_has_hash(v->engine);
+}

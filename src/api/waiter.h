@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * One thread waits for another to be done with something, once. It lies on the waiter's stack: the
+ * teller does not look at it after having told, but for its address.
+ */
+#ifndef INTACT_API_WAITER_H
+#define INTACT_API_WAITER_H
+
+#include <linux/futex.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum waiter_state {
+	WAITER_PENDING,
+	WAITER_ASLEEP, /* so that it has to be woken */
+	WAITER_TOLD,
+};
+
+/* All zero is pending. */
+struct waiter {
+	uint32_t state;
+};
+
+static inline void waiter_tell(struct waiter *w)
+{
+	uint32_t before = __atomic_exchange_n(&w->state, WAITER_TOLD, __ATOMIC_ACQ_REL);
+
+	if (before == WAITER_ASLEEP)
+		(void)syscall(SYS_futex, &w->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static inline void waiter_wait(struct waiter *w)
+{
+	uint32_t expected = WAITER_PENDING;
+
+	if (!__atomic_compare_exchange_n(&w->state, &expected, WAITER_ASLEEP, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return;
+	while (__atomic_load_n(&w->state, __ATOMIC_ACQUIRE) == WAITER_ASLEEP)
+		(void)syscall(SYS_futex, &w->state, FUTEX_WAIT_PRIVATE, WAITER_ASLEEP, NULL, NULL,
+			      0);
+}
+
+#endif
