@@ -1,0 +1,178 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# How fast `intact check` is against what is possible here, on a volume in memory. Prints a table in
+# Markdown; docs/performance.md explains it. Needs `./bootstrap build`, jq, and memory for the volume.
+#
+# For each algorithm and block size, several times over, in turns, so that whatever else the machine
+# does falls on all of them alike:
+#
+#   digest   one core's rate, of the driver that check takes (intact digests --bench)
+#   openssl  the same of OpenSSL's single stream
+#   read     the file read by as many threads as there are cores, and nothing done with it
+#   check    intact check, from start to exit
+#
+# The table has the medians, in MB of data per second. The limit is the lower of cores x digest and
+# read; reading counts the tags in, which are read as well.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+build=build
+dir=/dev/shm
+bytes=$((2 << 30))
+runs=7
+algorithms='crc32c sha256 hmac(sha256) sha512'
+blocks='4096 512'
+
+usage() {
+	cat <<-END
+		usage: bench/check.sh [OPTION]…
+
+		  --build DIR           where the command was built (default: $build)
+		  --dir DIR             where the volume goes, a tmpfs (default: $dir)
+		  --size BYTES          of the volume (default: $bytes)
+		  --runs N              of which the median is taken (default: $runs)
+		  --algorithms 'A B …'  (default: $algorithms)
+		  --blocks 'N …'        512 or 4096 (default: $blocks)
+	END
+}
+
+refuse() {
+	echo "check.sh: $*" >&2
+	exit 2
+}
+
+while [ $# -gt 0 ]; do
+	option=$1
+	case $option in
+	-h | --help)
+		usage
+		exit
+		;;
+	--build | --dir | --size | --runs | --algorithms | --blocks)
+		[ $# -ge 2 ] || refuse "$option needs a value"
+		declare "${option#--}=$2"
+		shift 2
+		;;
+	*)
+		usage >&2
+		exit 2
+		;;
+	esac
+done
+bytes=${size:-$bytes}
+
+intact=$build/cli/intact
+for tool in "$intact" "$build/bench/make-volume" "$build/bench/read-rate"; do
+	[ -x "$tool" ] || refuse "there is no $tool: run ./bootstrap build"
+done
+command -v jq >/dev/null || refuse "jq is not installed"
+
+# The volume lies in memory, and the rest of the machine wants some too.
+needed=$((bytes + (256 << 20)))
+free=$(($(df --output=avail -B1 "$dir" | tail -n 1)))
+[ "$free" -ge "$needed" ] ||
+	refuse "$dir has $((free >> 20)) MiB free, the volume needs $((needed >> 20)): try --size or --dir"
+if [ "$(stat -f -c %T "$dir")" = tmpfs ]; then
+	available=$(($(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo) << 10))
+	[ "$available" -ge "$needed" ] ||
+		refuse "$((available >> 20)) MiB of memory available, the volume needs $((needed >> 20))"
+else
+	echo "check.sh: $dir is no tmpfs: what is measured depends on its page cache" >&2
+fi
+
+work=$(mktemp -d "$dir/intact-bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+volume=$work/volume
+head -c 32 /dev/urandom >"$work/key"
+
+cores=$(nproc)
+
+# ---- Measuring
+
+# MICROSECONDS COMMAND…
+elapsed_us() {
+	local begin=${EPOCHREALTIME/[.,]/}
+	"$@" >/dev/null || refuse "failed: $*"
+	echo $((${EPOCHREALTIME/[.,]/} - begin))
+}
+
+# From numbers on stdin.
+median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+# digest_rates: "DIGEST OPENSSL" in bytes per second, - for what there is not
+digest_rates() {
+	"$intact" digests "$algorithm" --bench --json |
+		jq -r --arg driver "$driver" --arg block "$block" '
+			def rate($name): [.digests[] | select(.driver == $name)
+				| .bytes_per_second[$block]][0] // "-";
+			"\(rate($driver)) \(rate("openssl"))"'
+}
+
+measure_once() {
+	local digest openssl
+	read -r digest openssl < <(digest_rates)
+	echo "$digest" >>"$work/digest"
+	echo "$openssl" >>"$work/openssl"
+	"$build/bench/read-rate" "$volume" "$cores" >>"$work/read"
+	elapsed_us "${check[@]}" >>"$work/check"
+	[ "$openssl" = - ] || elapsed_us "${check[@]}" --digest-driver openssl >>"$work/check-openssl"
+}
+
+# ---- Reporting
+
+row() {
+	awk -v algorithm="$algorithm" -v block="$block" -v driver="$driver" -v cores="$cores" \
+		-v data="$data" -v file="$bytes" -v digest="$(median <"$work/digest")" \
+		-v openssl="$(median <"$work/openssl")" -v reading="$(median <"$work/read")" \
+		-v check="$(median <"$work/check")" \
+		-v by_openssl="$(median <"$work/check-openssl")" '
+		function mb(rate) { return sprintf("%.0f", rate / 1e6) }
+		BEGIN {
+			check = data / check * 1e6
+			reading *= data / file
+			limit = cores * digest
+			if (reading < limit)
+				limit = reading
+			o = c = r = "–"
+			if (openssl != "-") {
+				o = mb(cores * openssl)
+				r = sprintf("%.2f", check / (cores * openssl))
+				c = mb(data / by_openssl * 1e6)
+			}
+			printf "| %s | %d | %s | %s | %s | %s | **%.2f** | %s | %s | %s |\n",
+				algorithm, block, driver, mb(cores * digest), mb(reading),
+				mb(check), check / limit, o, c, r
+		}'
+}
+
+measure() {
+	check=("$intact" check --json --integrity "$algorithm")
+	local key=()
+	[[ $algorithm != hmac* ]] || key=("$work/key")
+	[ ${#key[@]} -eq 0 ] || check+=(--integrity-key-file "${key[0]}")
+	check+=("$volume")
+
+	rm -f "$volume" "$work"/{digest,openssl,read,check,check-openssl}
+	touch "$work/check-openssl"
+	data=$(("$("$build/bench/make-volume" "$volume" "$bytes" "$algorithm" "$block" "${key[@]}")" * 512))
+	driver=$("${check[@]}" | jq -r .driver) # warms up, too
+	local run
+	for ((run = 0; run < runs; run++)); do
+		measure_once
+	done
+	row
+}
+
+cat <<END
+$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), $cores cores, Linux $(uname -r | cut -d. -f1,2);
+volume of $((bytes >> 20)) MiB; medians of $runs runs; MB/s of data; load before: $(cut -d' ' -f1 /proc/loadavg)
+
+| algorithm | block | driver | cores × digest | read | check | check / limit | cores × OpenSSL | check by openssl | check / (cores × OpenSSL) |
+|---|---|---|---|---|---|---|---|---|---|
+END
+for algorithm in $algorithms; do
+	for block in $blocks; do
+		measure
+	done
+done
