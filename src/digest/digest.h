@@ -129,6 +129,7 @@ struct digest_request {
 	uint8_t *tags;
 	size_t tag_stride_bytes;
 	void (*done)(struct digest_request *req); /* NULL: nothing to be told */
+	void *opaque;
 
 	/* Set before `done`: 0, or why tags must not be used. */
 	int result;

@@ -26,7 +26,7 @@ struct engine_world {
 	struct io_file *device;	     /* superblock, journal, tags */
 	struct io_file *data_device; /* the same when there is one device */
 	uint64_t device_sectors;
-	uint64_t data_device_sectors; /* 0: one device */
+	uint64_t data_device_sectors;		    /* 0: one device */
 	const struct digest_driver *const *drivers; /* NULL: those of this build */
 	uint64_t (*now_ns)(void *opaque);
 	void (*random)(void *opaque, void *to, size_t bytes);
@@ -43,8 +43,8 @@ struct engine_world {
  *
  * read_only: nothing is written; the journal is shown as if it were replayed.
  */
-int engine_open(const struct intact_params *params, bool read_only, const struct engine_world *world,
-		struct engine **ret);
+int engine_open(const struct intact_params *params, bool read_only,
+		const struct engine_world *world, struct engine **ret);
 
 /* Takes NULL. After engine_is_shut; or at any time when the I/O context will never call back (a simulated crash). */
 void engine_close(struct engine *e);

@@ -32,6 +32,7 @@ struct io {
 	struct iovec *iov;  /* the vector too belongs to the I/O until done, which may change it */
 	unsigned iov_count; /* at most IOV_MAX */
 	void (*done)(struct io *io);
+	void *opaque;
 
 	/* Bytes transferred (reads: short only at the end of the file), or negative errno. Short
 	 * transfers in between are continued, EINTR and EAGAIN retried, before anybody is told.

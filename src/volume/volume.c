@@ -4,6 +4,8 @@
 #include "base/message.h"
 #include "base/num.h"
 #include "base/secret.h"
+#include "digest/drivers.h"
+#include "digest/select.h"
 #include "volume/params.h"
 
 #include <errno.h>
@@ -243,7 +245,7 @@ static int open_digest(const struct volume *v, const struct intact_algorithm *al
 	spec->salt = v->sb.flags & SB_FIXED_HMAC ? v->sb.salt : NULL;
 	if (!spec->algorithm)
 		return -EINVAL;
-	r = digest_open(spec, v->log, ret);
+	r = digest_open_among(v->drivers ?: digest_drivers(), spec, v->log, ret);
 	return r == -ENOENT ? -EINVAL : r;
 }
 

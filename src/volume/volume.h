@@ -15,6 +15,8 @@
 
 #include <intact.h>
 
+struct digest_driver;
+
 struct volume {
 	const struct intact_log *log;
 	struct intact_params params; /* a copy of its own */
@@ -27,6 +29,7 @@ struct volume {
 	bool geometry_good;		     /* false only when that was allowed */
 	const struct digest_algorithm *hash; /* NULL: none, or still to be found ("auto") */
 	uint64_t sectors;		     /* of the mapping */
+	const struct digest_driver *const *drivers; /* NULL: those of this build */
 };
 
 /* Copies the parameters. Errors: -ENOMEM. */

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Activation, and the end of it:
+ *
+ *	superblock -> parameters -> memory -> journal replayed, or bitmap read -> superblock updated -> ready
+ *
+ * The journal area is either a journal or a bitmap; the DIRTY_BITMAP flag says which, and is changed so that at no moment
+ * a crash leaves one to be taken for the other (enter_bitmap, leave_bitmap).
+ */
+#include "engine/internal.h"
+
+#include <stdlib.h>
+
+#define COMMIT_TIME_MS 10000u
+
+/* ---- What it is ---- */
+
+static int read_superblock(struct engine *e)
+{
+	const struct intact_params *p = &e->volume.params;
+	uint8_t bytes[SB_BYTES];
+	struct volume *v = &e->volume;
+	int r;
+
+	if (p->start_sector > v->device_sectors || v->device_sectors - p->start_sector < SB_SECTORS)
+		return volume_refuse(v, "%s ends before the superblock at sector %llu", p->device,
+				     (unsigned long long)p->start_sector);
+	r = replay_read(e, p->start_sector * SECTOR_BYTES, bytes, sizeof(bytes));
+	r = r ?: volume_decode(v, bytes);
+	r = r ?: volume_check_params(v);
+	r = r ?: volume_make_geometry(v, false);
+	r = r ?: volume_choose_length(v);
+	return r ?: volume_check_mac(v, bytes);
+}
+
+/* docs/format.md section 8. */
+static int check_recalculation(const struct engine *e)
+{
+	const struct volume *v = &e->volume;
+	bool hash_keyed = v->hash && v->hash->keyed;
+	bool mac_keyed = v->params.journal_mac.key != NULL;
+	bool salted = volume_is_salted(v);
+
+	if (!(v->sb.flags & SB_RECALCULATING) || v->params.legacy_recalculate || e->read_only ||
+	    v->sb.recalc_sector >= v->geometry.provided_sectors)
+		return 0;
+	if ((!salted && (hash_keyed || mac_keyed)) || (salted && hash_keyed && !mac_keyed))
+		return volume_refuse(v,
+				     "%s: recalculating a keyed volume whose superblock is not "
+				     "authenticated would make forged data good: refused without "
+				     "legacy_recalculate",
+				     v->params.device);
+	return 0;
+}
+
+static int check_writable(const struct engine *e)
+{
+	const struct volume *v = &e->volume;
+
+	if (volume_is_inline(v))
+		return volume_refuse(v, "%s: inline volumes can only be checked and read",
+				     v->params.device);
+	if (!e->read_only && (v->sb.flags & ~SB_FLAGS_KNOWN))
+		return volume_refuse(v, "%s: the superblock has unknown flags 0x%x: not written to",
+				     v->params.device, v->sb.flags & ~SB_FLAGS_KNOWN);
+	return 0;
+}
+
+static void apply_params(struct engine *e)
+{
+	const struct intact_params *p = &e->volume.params;
+	struct sb *sb = &e->volume.sb;
+
+	if (p->recalculate && !(sb->flags & SB_RECALCULATING)) {
+		sb->flags |= SB_RECALCULATING;
+		sb->recalc_sector = 0;
+	}
+	if (p->reset_recalculate) {
+		sb->flags |= SB_RECALCULATING;
+		sb->recalc_sector = 0;
+	}
+	if (p->allow_discards_keyed)
+		sb->flags |= SB_DISCARD_KEYED;
+	sb->provided_data_sectors = e->volume.geometry.provided_sectors;
+}
+
+/* ---- Memory ---- */
+
+static int open_digests(struct engine *e)
+{
+	int r = 0;
+
+	if (e->volume.hash)
+		r = volume_open_hash(&e->volume, false, &e->hash);
+	r = r ?: volume_open_journal_mac(&e->volume, &e->mac);
+	r = r ?: volume_open_cipher(&e->volume, &e->cipher);
+	return r ?: volume_commit_ids(&e->volume, e->cipher, &e->commit_ids);
+}
+
+/* A slice must leave room for others in a small journal, and always fit it. */
+static uint32_t choose_slice_blocks(const struct engine *e)
+{
+	const struct geometry *g = &e->volume.geometry;
+	uint64_t blocks = SLICE_DATA_BYTES_MAX / e->block_bytes;
+	uint64_t entries = (uint64_t)g->journal_sections * g->section_entries;
+
+	blocks = min_u64(blocks, SLICE_TAG_BYTES_MAX / e->tag_bytes);
+	blocks = min_u64(blocks, max_u64(1, entries / 2));
+	return (uint32_t)blocks;
+}
+
+static int open_slices(struct engine *e)
+{
+	size_t digest_bytes = e->hash ? digest_request_bytes(e->hash) : 64;
+	size_t tag_bytes = (size_t)e->slice_blocks_max * e->tag_bytes;
+	size_t each = 2 * tag_bytes + e->slice_blocks_max;
+
+	e->zeroes = aligned_alloc(4096, SLICE_DATA_BYTES_MAX);
+	e->junk = aligned_alloc(4096, 4096);
+	e->tag_memory = calloc(SLICES_MAX, each);
+	e->digest_memory = aligned_alloc(64, SLICES_MAX * digest_bytes);
+	e->iov_memory = calloc((size_t)SLICES_MAX * e->slice_blocks_max, sizeof(struct iovec));
+	if (!e->zeroes || !e->junk || !e->tag_memory || !e->digest_memory || !e->iov_memory)
+		return -ENOMEM;
+	memset(e->zeroes, 0, SLICE_DATA_BYTES_MAX);
+	memset(e->digest_memory, 0, SLICES_MAX * digest_bytes);
+	for (uint32_t i = 0; i < SLICES_MAX; i++) {
+		struct slice *s = &e->slices[i];
+
+		s->engine = e;
+		s->tags = e->tag_memory + i * each;
+		s->stored = s->tags + tag_bytes;
+		s->known = s->stored + tag_bytes;
+		s->digest =
+			(struct digest_request *)((uint8_t *)e->digest_memory + i * digest_bytes);
+		s->iov = e->iov_memory + (size_t)i * e->slice_blocks_max;
+		list_push(&e->idle_slices, s);
+	}
+	return 0;
+}
+
+static int open_memory(struct engine *e)
+{
+	const struct geometry *g = &e->volume.geometry;
+	bool journals = engine_journals(e) || !(e->volume.sb.flags & SB_DIRTY_BITMAP);
+	size_t section = round_up_pow2((size_t)g->section_sectors * SECTOR_BYTES, 64);
+	int r = open_slices(e);
+
+	e->erase_bytes =
+		aligned_alloc(64, round_up_pow2(section + section_mac_message_bytes(g), 64));
+	if (!e->erase_bytes)
+		return -ENOMEM;
+	r = r ?: tags_open(e);
+	r = r ?: superblock_open(e);
+	if (r == 0 && journals && e->mode != INTACT_MODE_RECOVERY) {
+		r = ring_open(e);
+		r = r ?: commit_open(e);
+		r = r ?: writeback_open(e);
+	}
+	return r ?: dirty_open(e);
+}
+
+static void init_fields(struct engine *e)
+{
+	const struct intact_params *p = &e->volume.params;
+
+	e->mode = p->mode ?: INTACT_MODE_JOURNAL;
+	e->read_only = e->read_only || e->mode == INTACT_MODE_RECOVERY;
+	e->spb = e->volume.geometry.sectors_per_block;
+	e->block_bytes = e->spb * SECTOR_BYTES;
+	e->tag_bytes = e->volume.geometry.tag_bytes;
+	e->salted = volume_is_salted(&e->volume);
+	e->slice_blocks_max = choose_slice_blocks(e);
+	e->commit_time_ns = 1000000ull * (p->commit_time_ms ?: COMMIT_TIME_MS);
+	e->commit.deadline_ns = UINT64_MAX;
+	e->dirty.deadline_ns = UINT64_MAX;
+	memset(e->discard_filler, 0xf6, sizeof(e->discard_filler));
+}
+
+/* ---- The journal area ---- */
+
+static uint64_t journal_offset(const struct engine *e)
+{
+	return geometry_journal_sector(&e->volume.geometry) * SECTOR_BYTES;
+}
+
+static int erase_area(struct engine *e)
+{
+	int r = replay_erase(e, 0, e->volume.geometry.journal_sections, 0);
+
+	r = r ?: replay_flush(e);
+	if (e->ring.section_count > 0)
+		ring_begin(e, 0, 1);
+	return r;
+}
+
+/* From a bitmap to a journal. While the area is neither, the superblock still says bitmap, and that everything is to
+ * be recalculated if anything is.
+ */
+static int leave_bitmap(struct engine *e, bool dirty)
+{
+	struct sb *sb = &e->volume.sb;
+	int r;
+
+	if (dirty) {
+		sb->flags |= SB_RECALCULATING;
+		sb->recalc_sector = 0;
+		r = replay_superblock(e);
+		if (r < 0)
+			return r;
+	}
+	r = erase_area(e);
+	sb->flags &= ~SB_DIRTY_BITMAP;
+	return r ?: replay_superblock(e);
+}
+
+static int read_bitmap(struct engine *e, uint8_t *bits, uint64_t bytes)
+{
+	return replay_read(e, journal_offset(e), bits, bytes);
+}
+
+/* Whether any bit is set, or the granularity does not fit the area. */
+static int bitmap_is_dirty(struct engine *e, bool *ret)
+{
+	const struct sb *sb = &e->volume.sb;
+	struct bitmap_shape shape;
+	uint8_t block[BITMAP_BLOCK_BYTES];
+	int r = 0;
+
+	*ret = true;
+	if (bitmap_shape_stored(&e->volume.geometry, sb->log2_blocks_per_bitmap_bit,
+				e->volume.geometry.stored_provided_sectors, &shape) != BITMAP_GOOD)
+		return 0;
+	*ret = false;
+	for (uint64_t at = 0; at < shape.bytes && r == 0 && !*ret; at += sizeof(block)) {
+		uint64_t left = shape.regions - min_u64(shape.regions, at * 8);
+
+		r = replay_read(e, journal_offset(e) + at, block, sizeof(block));
+		*ret = r == 0 && bitmap_count(block, min_u64(left, 8 * sizeof(block))) > 0;
+	}
+	return r;
+}
+
+/* The bitmap as it is to be on the disk now. */
+static int write_bitmap(struct engine *e)
+{
+	struct dirty *d = &e->dirty;
+	int r = replay_write(e, false, journal_offset(e), d->wanted,
+			     d->blocks * BITMAP_BLOCK_BYTES);
+
+	r = r ?: replay_flush(e);
+	memcpy(d->durable, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
+	return r;
+}
+
+/* From a journal that is empty, or was replayed, to a bitmap. While the area is neither, the superblock names another
+ * granularity than the bitmap's, which means that everything is dirty; that costs a write more, and is only needed when
+ * there is something that a bitmap not yet written would fail to say.
+ */
+static int enter_bitmap(struct engine *e)
+{
+	struct dirty *d = &e->dirty;
+	struct sb *sb = &e->volume.sb;
+	uint64_t end = e->volume.geometry.provided_sectors;
+	bool unfinished = sb->flags & SB_RECALCULATING && sb->recalc_sector < end;
+	int r;
+
+	if (unfinished) {
+		uint64_t first = bitmap_region_of(&d->shape, sb->recalc_sector);
+
+		bitmap_set(d->wanted, first, d->shape.regions - first);
+		bitmap_set(d->stale, first, d->shape.regions - first);
+	}
+	sb->flags |= SB_DIRTY_BITMAP;
+	sb->log2_blocks_per_bitmap_bit = d->shape.log2_blocks_per_bit ^ (unfinished ? 1 : 0);
+	r = replay_superblock(e);
+	r = r ?: write_bitmap(e);
+	if (r < 0 || !unfinished)
+		return r;
+	sb->log2_blocks_per_bitmap_bit = d->shape.log2_blocks_per_bit;
+	return replay_superblock(e);
+}
+
+/* The volume was in mode B when it stopped. */
+static int resume_bitmap(struct engine *e)
+{
+	struct dirty *d = &e->dirty;
+	struct sb *sb = &e->volume.sb;
+	bool same =
+		sb->log2_blocks_per_bitmap_bit == d->shape.log2_blocks_per_bit &&
+		e->volume.geometry.provided_sectors == e->volume.geometry.stored_provided_sectors;
+	int r = 0;
+
+	if (same)
+		r = read_bitmap(e, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
+	else
+		bitmap_set(d->wanted, 0, d->shape.regions);
+	memcpy(d->stale, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
+	if (r < 0 || e->read_only)
+		return r;
+	if (same) {
+		memcpy(d->durable, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
+		return replay_superblock(e);
+	}
+	r = write_bitmap(e);
+	sb->log2_blocks_per_bitmap_bit = d->shape.log2_blocks_per_bit;
+	return r ?: replay_superblock(e);
+}
+
+/* It was only needed for the replay. */
+static void release_journal(struct engine *e)
+{
+	writeback_close(e);
+	commit_close(e);
+	ring_close(e);
+	memset(&e->writeback, 0, sizeof(e->writeback));
+	memset(&e->commit, 0, sizeof(e->commit));
+	memset(&e->ring, 0, sizeof(e->ring));
+	e->commit.deadline_ns = UINT64_MAX;
+}
+
+static int open_area(struct engine *e)
+{
+	bool was_bitmap = e->volume.sb.flags & SB_DIRTY_BITMAP;
+	bool dirty;
+	int r;
+
+	if (e->mode == INTACT_MODE_RECOVERY)
+		return 0;
+	if (was_bitmap && e->mode == INTACT_MODE_BITMAP)
+		return resume_bitmap(e);
+	if (was_bitmap) {
+		r = bitmap_is_dirty(e, &dirty);
+		if (r < 0 || e->read_only)
+			return r;
+		return leave_bitmap(e, dirty);
+	}
+	r = replay_open(e);
+	if (r < 0 || e->read_only)
+		return r;
+	if (!engine_journals(e))
+		release_journal(e);
+	return e->mode == INTACT_MODE_BITMAP ? enter_bitmap(e) : replay_superblock(e);
+}
+
+/* ---- Opening ---- */
+
+static int fill(struct engine *e)
+{
+	int r = read_superblock(e);
+
+	r = r ?: check_writable(e);
+	if (r < 0)
+		return r;
+	init_fields(e);
+	if (!e->read_only)
+		apply_params(e);
+	r = check_recalculation(e);
+	r = r ?: open_digests(e);
+	r = r ?: open_memory(e);
+	r = r ?: open_area(e);
+	if (r < 0)
+		return r;
+	if (e->dirty.stale)
+		e->dirty.stale_count = bitmap_count(e->dirty.stale, e->dirty.shape.regions);
+	return recalculate_open(e);
+}
+
+int engine_open(const struct intact_params *params, bool read_only,
+		const struct engine_world *world, struct engine **ret)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	e->world = *world;
+	e->read_only = read_only;
+	r = volume_init(&e->volume, params, world->device_sectors, world->data_device_sectors,
+			world->log);
+	e->volume.drivers = world->drivers;
+	r = r ?: fill(e);
+	if (r < 0) {
+		engine_close(e);
+		return r;
+	}
+	*ret = e;
+	return 0;
+}
+
+void engine_close(struct engine *e)
+{
+	if (!e)
+		return;
+	recalculate_close(e);
+	dirty_close(e);
+	writeback_close(e);
+	commit_close(e);
+	ring_close(e);
+	superblock_close(e);
+	tags_close(e);
+	cipher_close(e->cipher);
+	digest_close(e->mac);
+	digest_close(e->hash);
+	free(e->erase_bytes);
+	free(e->zeroes);
+	free(e->junk);
+	free(e->tag_memory);
+	free(e->digest_memory);
+	free(e->iov_memory);
+	volume_done(&e->volume);
+	free(e);
+}
