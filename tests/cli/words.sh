@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # functions.sh makes $work
 #
 # More words for the tests of the command: . "$(dirname "$0")/words.sh"
 # shellcheck source=tests/lib/functions.sh

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What could not be written is not passed over: exit status 4 and one line, for every command.
+. "$(dirname "$0")/words.sh"
+[ -c /dev/full ] || skip "no /dev/full"
+
+volume=$(image jclean-sha256-4096)
+
+for command in "check $volume" "check --json $volume" "dump $volume" "dump --json --journal $volume" \
+	"read $volume" digests 'digests --json' --help --version 'check --help' 'read --version'; do
+	status=0
+	# shellcheck disable=SC2086 # several words
+	"$INTACT" $command >/dev/full 2>"$work/err" || status=$?
+	[ "$status" -eq 4 ] || fail "exit status $status instead of 4 with stdout full: $command"
+	one_line err
+	has_line err 'intact: cannot write to stdout: No space left on device'
+
+	status=0
+	# shellcheck disable=SC2086
+	"$INTACT" $command >&- 2>"$work/err" || status=$?
+	[ "$status" -eq 4 ] || fail "exit status $status instead of 4 with stdout closed: $command"
+	one_line err
+	has_line err 'intact: cannot write to stdout: Bad file descriptor'
+done
+
+# Damage does not make it less of a failure.
+status=0
+"$INTACT" check "$(image damaged-data-sha256-4096)" >/dev/full 2>"$work/err" || status=$?
+[ "$status" -eq 4 ] || fail "exit status $status instead of 4"
+
+refused 4 'cannot write to /dev/full: No space left on device' read -o /dev/full "$volume"
+
+# A full disk, where one can be had.
+ulimit_status=0
+(
+	ulimit -f 2048 # KiB
+	trap '' XFSZ
+	"$INTACT" read "$(image jclean-blake2b-256-2048)" >"$work/file" 2>"$work/err"
+) || ulimit_status=$?
+[ "$ulimit_status" -eq 4 ] || fail "exit status $ulimit_status instead of 4"
+one_line err
+has err 'cannot write to stdout: File too large'
+
+# A reader that has gone away ends it, silently.
+status=0
+{ "$INTACT" read "$volume" 2>"$work/err" || status=$?; echo $status >"$work/status"; } | head -c 1 >/dev/null
+[ "$(cat "$work/status")" -eq 141 ] || fail "exit status $(cat "$work/status") instead of SIGPIPE's"
+empty err
+
+# With the streams closed, what is written lands where it belongs.
+run 0 "$INTACT" read "$volume"
+"$INTACT" read -o "$work/file" "$volume" <&- >&- 2>&-
+run 0 cmp "$work/file" <("$INTACT" read "$volume")
+status=0
+"$INTACT" read --ignore-mismatches -o "$work/file" "$(image damaged-data-sha256-4096)" <&- >&- 2>&- || status=$?
+[ "$status" -eq 1 ] || fail "exit status $status instead of 1"
+! grep -q intact: "$work/file" || fail "a message went into the output file"
