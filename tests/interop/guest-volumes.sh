@@ -23,6 +23,7 @@ trap 'fail "line $LINENO: $BASH_COMMAND"' ERR
 # device SECTORS [METADATA_SECTORS]: new and blank
 device() {
 	rm -f $S/*.img $S/*.meta
+	SECTORS=
 	truncate -s $(($1 * 512)) $S/live.img
 	[ "${2:-0}" = 0 ] || truncate -s $(($2 * 512)) $S/live.meta
 	attach live
@@ -48,15 +49,15 @@ map() {
 # provided ARGUMENTS: how long the mapping may be, as the kernel says
 provided() {
 	local word
-	map "$1" 8
+	map "$1" 8 || return 1
 	read -ra word < <(dmsetup status v)
 	dmsetup remove v
 	echo "${word[4]}"
 }
 
-# open ARGUMENTS [LENGTH]
+# open ARGUMENTS: over the whole length, which stays what it was the first time
 open() {
-	SECTORS=${2:-$(provided "$1")}
+	[ -n "$SECTORS" ] || SECTORS=$(provided "$1") || fail "refused: $(cat $S/refusal)"
 	map "$1" "$SECTORS" || fail "refused: $(cat $S/refusal)"
 }
 
@@ -121,7 +122,7 @@ judge() {
 	attach judged
 	dmesg -C
 	if [ "$length" = provided ]; then
-		length=$(provided "$2")
+		length=$(provided "$2") || length=8
 		detach
 		snap_of "$1"
 		attach judged

@@ -19,7 +19,9 @@ HASHES = {
     "hmac(sha3-256)": (32, 16), "hmac(md5)": (16, 7), "cmac(aes)": (16, 16),
 }
 MACS = {"crc32c": 0, "hmac(sha1)": 20, "hmac(sha256)": 32, "sha256": 0, "cmac(aes)": 32}
-CIPHERS = {"ctr(aes)": (16, 24, 32), "cbc(aes)": (16, 24, 32), "xts(aes)": (32, 64), "chacha20": (32,)}
+CIPHERS = {
+    "ctr(aes)": (16, 24, 32), "cbc(aes)": (16, 24, 32), "xts(aes)": (32, 64), "chacha20": (32,),
+}
 
 DIMENSIONS = {
     "hash": list(HASHES),
@@ -78,7 +80,7 @@ class Volume:
         self.spb = self.block // 512
         self.mode = self.state[0]
         self.seed = dice.randrange(1, 1 << 30)
-        self.sectors = dice.choice([4096, 5120, 6000 // 8 * 8 + 3, 8192])
+        self.sectors = dice.choice([3600, 4096, 5003, 6144])
         if self.start == 2048:
             self.sectors += 2048
         self.meta_sectors = 3000 if self.meta else 0
@@ -88,14 +90,23 @@ class Volume:
             self.tag_bytes = max(1, digest_bytes - dice.randrange(1, max(2, digest_bytes // 2)))
         if self.tag == "longer":
             self.tag_bytes = digest_bytes + dice.randrange(1, 20)
+        # The first run has to fit, with some room for data.
+        while not self.meta and self._run_tag_sectors() > self.sectors // 3:
+            self.interleave = (self.interleave or 32768) // 4
         self.hash_word = self._algorithm("internal_hash", self.hash, hash_key_bytes, dice)
         self.mac_word = self._algorithm("journal_mac", self.mac, MACS.get(self.mac, 0), dice)
         sizes = CIPHERS.get(self.crypt, (0,))
         self.crypt_word = self._algorithm("journal_crypt", self.crypt, dice.choice(sizes), dice)
-        self.name = f"{number:02d}-{self.state}-{self.hash}-{self.block}".replace("(", "-").replace(")", "")
+        hash_name = self.hash.replace("(", "-").replace(")", "")
+        self.name = f"{number:02d}-{self.state}-{hash_name}-{self.block}"
         self.judged = self.state.split("-")[0]
         if self.open in "JDB":
             self.judged = self.open
+
+    def _run_tag_sectors(self):
+        pad = 4096 if self.padding else 131072
+        bytes_ = self.tag_bytes * (self.interleave or 32768) // self.spb
+        return -(-bytes_ // pad) * pad // 512
 
     @staticmethod
     def _algorithm(option, name, key_bytes, dice):
@@ -164,8 +175,9 @@ class Volume:
                 f"count=$(journal_sectors new {self.start} {self.section_sectors})"]
 
     def _splice(self, first, count, percent):
-        return [f'$guest splice "$(superblock_file new)" "$(superblock_file out)" {first} {count} {percent} {self.seed}',
-                'mv "$(superblock_file new)" "$(superblock_file out)"']
+        return ['new=$(superblock_file new) old=$(superblock_file out)',
+                f'$guest splice "$new" "$old" {first} {count} {percent} {self.seed}',
+                'mv "$new" "$old"']
 
     def _make_torn(self):
         return [*self._torn(), *self._splice("$first", "$count", 30)]
@@ -175,15 +187,18 @@ class Volume:
         return [*self._torn(), *self._splice("$first", f"$(({size} - first))", 3)]
 
     def _make_storm(self):
-        return [*self._wiped(), f"open '{self.arguments('J', 'commit_time:20', 'journal_watermark:80')}'",
-                self._scatter(400, 8, 1) + " & storm=$!", "sleep 0.15", "snap out", "wait $storm", "close"]
+        busy = self.arguments("J", "commit_time:20", "journal_watermark:80")
+        return [*self._wiped(), f"open '{busy}'", self._scatter(400, 8, 1) + " & storm=$!",
+                "sleep 0.15", "snap out", "wait $storm", "close"]
 
     def _rot(self, bytes_):
         """Behind the journal: data, tags, and what lies between them."""
-        data = [f"$guest rot $S/out.img 0 {self.sectors} {bytes_} {self.seed + 1}"] if self.meta else []
-        return [*data, f"first=$(({self.start + 8} + $(journal_sectors out {self.start} {self.section_sectors})))",
-                'file=$(superblock_file out)',
-                f'$guest rot "$file" $first $(($(stat -c %s "$file") / 512 - first)) {bytes_} {self.seed}']
+        data = f"$guest rot $S/out.img 0 {self.sectors} {bytes_} {self.seed + 1}"
+        journal = f"$(journal_sectors out {self.start} {self.section_sectors})"
+        return [*([data] if self.meta else []),
+                f"first=$(({self.start + 8} + {journal}))",
+                'file=$(superblock_file out)', 'end=$(($(stat -c %s "$file") / 512))',
+                f'$guest rot "$file" $first $((end - first)) {bytes_} {self.seed}']
 
     def _make_rotten(self):
         return [*self._make_clean(), *self._rot(12)]
@@ -234,7 +249,8 @@ class Volume:
                 *self._rot(12)]
 
     def _make_wrong_superblock(self):
-        at, mask = [(0, 1), (8, 64), (10, 1), (28, 1), (12, 3), (50, 8), (511, 1), (31, 4)][self.seed % 8]
+        flips = [(0, 1), (8, 64), (10, 1), (28, 1), (12, 3), (50, 8), (511, 1), (31, 4)]
+        at, mask = flips[self.seed % len(flips)]
         return [*self._make_clean(),
                 f'$guest flip "$(superblock_file out)" {self.start * 512 + at} {mask}']
 

@@ -5,11 +5,11 @@
 #
 #	uml.sh [-m MEGABYTES] [-t SECONDS] GUEST WORK SCRIPT [ARGUMENT...]
 #
-# GUEST is the helper built from guest.c; libuml-xstate.so lies beside it (uml-xstate.c says why). The guest sees this machine's files read-only, WORK alone
-# is writable; /run is a tmpfs. SCRIPT runs there with the current directory WORK and GUEST in
-# $guest; its standard output and error come out here, and its exit status is ours. 124: it did not
-# end in time; 77: there is no User-Mode Linux here, or it does not boot (with INTACT_REQUIRE_UML=1
-# that is a failure).
+# GUEST is the helper built from guest.c; libuml-xstate.so lies beside it (uml-xstate.c says why).
+# The guest sees this machine's files read-only, WORK alone is writable; /run is a tmpfs. SCRIPT runs
+# there with the current directory WORK and GUEST in $guest; its standard output and error come out
+# here, and its exit status is ours. 124: it did not end in time; 77: there is no User-Mode Linux
+# here, or it does not boot (with INTACT_REQUIRE_UML=1 that is a failure).
 set -u
 
 memory_mb=128
@@ -81,11 +81,11 @@ wait $follower
 
 if [ -n "$timed_out" ]; then
 	echo "uml.sh: still running after $timeout_s seconds: killed; the console's last words:" >&2
-	tail -n ${INTACT_UML_LINES:-20} "$run/console" >&2
+	tail -n 20 "$run/console" >&2
 	exit 124
 fi
 if [ ! -e "$run/out/started" ]; then
-	tail -n ${INTACT_UML_LINES:-20} "$run/console" >&2
+	tail -n 20 "$run/console" >&2
 	skip "linux.uml does not boot"
 fi
 if [ ! -e "$run/out/status" ]; then
