@@ -135,6 +135,22 @@ int intact_algorithm_set_cipher(struct intact_algorithm *algorithm, const char *
 int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *path,
 			      size_t key_bytes, const struct intact_log *log);
 
+/* Sets what options say, in any order: the names are those of the command's options without dashes
+ * (intact-serve(1) lists them: "device", "integrity-key-file", "journal-watermark" …), a later one
+ * replaces an earlier one, and the value of a switch is "" or "true". Key files are read. Without
+ * any that says so, the internal hash is "auto".
+ *
+ *   -ENOENT  no such option
+ *   -EINVAL  a value, or two options that contradict each other
+ *   … and those of intact_algorithm_read_key
+ */
+struct intact_option {
+	const char *name;
+	const char *value;
+};
+int intact_params_from_options(struct intact_params *params, const struct intact_option *options,
+			       size_t count, const struct intact_log *log);
+
 /* ---- A view: a volume as it would be after activation, without writing a byte ---- */
 
 struct intact_view;

@@ -155,9 +155,8 @@ static void parts_of_a_block_do_not_undo_each_other(void **state)
 
 	for (unsigned i = 0; i < WRITERS; i++) {
 		writers[i] = (struct writer){.volume = v, .number = i};
-		assert_int_equal(pthread_create(&writers[i].thread, NULL, write_quarters,
-						&writers[i]),
-				 0);
+		assert_int_equal(
+			pthread_create(&writers[i].thread, NULL, write_quarters, &writers[i]), 0);
 	}
 	for (unsigned i = 0; i < WRITERS; i++) {
 		pthread_join(writers[i].thread, NULL);

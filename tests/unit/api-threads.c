@@ -178,9 +178,8 @@ static void everyone_finds_what_he_wrote(void **state)
 
 		h->crew = c;
 		h->number = i;
-		assert_int_equal(pthread_create(&h->thread, NULL, i % 2 ? submit : wait_for_each,
-						h),
-				 0);
+		assert_int_equal(
+			pthread_create(&h->thread, NULL, i % 2 ? submit : wait_for_each, h), 0);
 	}
 	for (unsigned i = 0; i < THREADS; i++) {
 		pthread_join(c->hands[i].thread, NULL);
