@@ -624,6 +624,11 @@ int replay_flush(struct engine *e);
 int replay_erase(struct engine *e, uint32_t first, uint32_t count, unsigned sequence);
 int replay_open(struct engine *e);
 
+/* ---- open.c ---- */
+
+/* Makes the area of a bitmap an empty journal; dirty: some regions' tags need not fit. May wait. */
+int leave_bitmap(struct engine *e, bool dirty);
+
 /* ---- shutdown.c ---- */
 
 void shutdown_run(struct engine *e);

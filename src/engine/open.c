@@ -194,23 +194,22 @@ static int erase_area(struct engine *e)
 	return r;
 }
 
-/* From a bitmap to a journal. While the area is neither, the superblock still says bitmap, and that everything is to
- * be recalculated if anything is.
+/* From a bitmap to a journal. While the area is neither, the superblock still says bitmap; and when there is something
+ * that may not be forgotten, it names another granularity than the bitmap's, which means that everything is dirty.
  */
-static int leave_bitmap(struct engine *e, bool dirty)
+int leave_bitmap(struct engine *e, bool dirty)
 {
 	struct sb *sb = &e->volume.sb;
-	int r;
+	uint8_t granularity = sb->log2_blocks_per_bitmap_bit;
+	int r = 0;
 
 	if (dirty) {
-		sb->flags |= SB_RECALCULATING;
-		sb->recalc_sector = 0;
+		sb->log2_blocks_per_bitmap_bit = granularity ^ 1;
 		r = replay_superblock(e);
-		if (r < 0)
-			return r;
 	}
-	r = erase_area(e);
+	r = r ?: erase_area(e);
 	sb->flags &= ~SB_DIRTY_BITMAP;
+	sb->log2_blocks_per_bitmap_bit = granularity;
 	return r ?: replay_superblock(e);
 }
 
@@ -253,10 +252,7 @@ static int write_bitmap(struct engine *e)
 	return r;
 }
 
-/* From a journal that is empty, or was replayed, to a bitmap. While the area is neither, the superblock names another
- * granularity than the bitmap's, which means that everything is dirty; that costs a write more, and is only needed when
- * there is something that a bitmap not yet written would fail to say.
- */
+/* From a journal that is empty, or was replayed, to a bitmap; as above the other way round. */
 static int enter_bitmap(struct engine *e)
 {
 	struct dirty *d = &e->dirty;
@@ -319,6 +315,12 @@ static void release_journal(struct engine *e)
 	e->commit.deadline_ns = UINT64_MAX;
 }
 
+static void recalculate_all(struct engine *e)
+{
+	e->volume.sb.flags |= SB_RECALCULATING;
+	e->volume.sb.recalc_sector = 0;
+}
+
 static int open_area(struct engine *e)
 {
 	bool was_bitmap = e->volume.sb.flags & SB_DIRTY_BITMAP;
@@ -331,6 +333,8 @@ static int open_area(struct engine *e)
 		return resume_bitmap(e);
 	if (was_bitmap) {
 		r = bitmap_is_dirty(e, &dirty);
+		if (r == 0 && dirty)
+			recalculate_all(e);
 		if (r < 0 || e->read_only)
 			return r;
 		return leave_bitmap(e, dirty);
@@ -388,10 +392,21 @@ int engine_open(const struct intact_params *params, bool read_only,
 	return 0;
 }
 
+/* What a crash left under way comes to its end without starting anything. */
+static void abandon_digests(struct engine *e)
+{
+	e->failed = e->failed ?: -ESHUTDOWN;
+	if (e->hash)
+		digest_flush(e->hash);
+	if (e->mac)
+		digest_flush(e->mac);
+}
+
 void engine_close(struct engine *e)
 {
 	if (!e)
 		return;
+	abandon_digests(e);
 	recalculate_close(e);
 	dirty_close(e);
 	writeback_close(e);

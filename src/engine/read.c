@@ -119,8 +119,9 @@ static void markers_digested(struct digest_request *req)
 	struct engine *e = req->opaque;
 	struct slice *s = slice_of_digest(e, req);
 
-	if (req->result < 0) {
+	if (req->result < 0)
 		engine_fail(e, -EIO, "digest failed: %s", strerror(-req->result));
+	if (e->failed) {
 		slice_finish(s, -EIO);
 		return;
 	}
@@ -139,8 +140,9 @@ static void read_digested(struct digest_request *req)
 
 	assert(s->state == SLICE_DIGESTING);
 	assert(s->range.held);
-	if (req->result < 0) {
+	if (req->result < 0)
 		engine_fail(e, -EIO, "digest failed: %s", strerror(-req->result));
+	if (e->failed) {
 		slice_finish(s, -EIO);
 		return;
 	}

@@ -72,20 +72,6 @@ static void keep_stale_regions(struct engine *e)
 	e->volume.sb.recalc_sector = region * d->shape.region_sectors;
 }
 
-static int leave_bitmap_mode(struct engine *e)
-{
-	int r = 0;
-
-	if (e->dirty.stale_count > 0) {
-		keep_stale_regions(e);
-		r = replay_superblock(e);
-	}
-	r = r ?: replay_erase(e, 0, e->volume.geometry.journal_sections, 0);
-	r = r ?: replay_flush(e);
-	e->volume.sb.flags &= ~SB_DIRTY_BITMAP;
-	return r ?: replay_superblock(e);
-}
-
 /* docs/format.md section 5, "Clean shutdown": a replay would begin at the head, and find nothing. */
 static int empty_journal(struct engine *e)
 {
@@ -107,9 +93,11 @@ static void last_step(struct engine *e)
 	int r = 0;
 
 	e->progress = true;
-	if (e->mode == INTACT_MODE_BITMAP)
-		r = leave_bitmap_mode(e);
-	else if (engine_journals(e))
+	if (e->mode == INTACT_MODE_BITMAP) {
+		keep_stale_regions(e);
+		r = leave_bitmap(e, e->dirty.stale_count > 0);
+	}
+	if (engine_journals(e))
 		r = empty_journal(e);
 	if (r < 0)
 		engine_fail(e, r, "cannot shut down cleanly");
@@ -122,11 +110,13 @@ static bool is_settled(struct engine *e)
 	if (e->ring.taken > 0 && !e->read_only) {
 		commit_request(e);
 		writeback_request(e);
+		e->progress = true; /* they begin with the next turn */
 		return false;
 	}
 	if (e->flush.home_dirty || e->tags.dirty_count > 0) {
 		e->flush.home_dirty = true;
 		flush_force(e);
+		e->progress = true;
 		return false;
 	}
 	return true;

@@ -42,10 +42,12 @@ void unverified_init(struct unverified *u, const struct intact_view *v)
 static int region_is_dirty(struct unverified *u, uint64_t sector, bool *ret)
 {
 	const uint64_t bits_per_window = 8ull * BITMAP_BLOCK_BYTES;
-	uint64_t region = bitmap_region_of(&u->view->bitmap_shape, sector);
+	uint64_t region = u->view->bitmap_shape.regions
+				  ? bitmap_region_of(&u->view->bitmap_shape, sector)
+				  : 0;
 	int r;
 
-	/* The device has grown since: nothing is known of what lies beyond. */
+	/* The device may have grown since: nothing is known of what lies beyond. */
 	*ret = true;
 	if (region >= u->view->bitmap_shape.regions)
 		return 0;
@@ -98,13 +100,15 @@ int unverified_open(struct intact_view *v)
 			"block is verified, also those that were being written");
 		return 0;
 	}
+	/* Without a region every sector lies beyond what the bitmap knows: all dirty, as the kernel has it. */
 	if (bitmap_shape_stored(&v->volume.geometry, v->volume.sb.log2_blocks_per_bitmap_bit,
 				v->volume.geometry.stored_provided_sectors,
 				&v->bitmap_shape) != BITMAP_GOOD) {
-		message_error(v->volume.log,
-			      "%s: the bitmap's granularity (2^%u blocks) does not fit its area",
-			      v->volume.params.device, v->volume.sb.log2_blocks_per_bitmap_bit);
-		return -EMEDIUMTYPE;
+		message_warning(v->volume.log,
+				"%s: the bitmap's granularity (2^%u blocks) does not fit its area: "
+				"everything counts as dirty",
+				v->volume.params.device, v->volume.sb.log2_blocks_per_bitmap_bit);
+		v->bitmap_shape.regions = 0;
 	}
 	v->bitmap.trusted = true;
 	v->bitmap.region_sectors = v->bitmap_shape.region_sectors;
