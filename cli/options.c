@@ -281,7 +281,7 @@ static int take_volume_option(struct given *g, enum option_id id, const char *va
 static int take_option(struct given *g, enum option_id id, const char *value)
 {
 	struct options *o = g->options;
-	uint64_t number;
+	uint64_t number = 0;
 	int r;
 
 	switch ((int)id) {

@@ -49,10 +49,10 @@ static int sha3_finish(struct sha3 *s, uint8_t *digest)
 static int set_key(struct sha3 *s, size_t block_bytes, const uint8_t *key, size_t key_bytes)
 {
 	uint8_t short_key[DIGEST_BYTES_MAX];
-	int ok = 1;
 
 	if (key_bytes > block_bytes) {
-		ok = EVP_DigestUpdate(s->context, key, key_bytes) && sha3_finish(s, short_key);
+		if (!EVP_DigestUpdate(s->context, key, key_bytes) || !sha3_finish(s, short_key))
+			return 0;
 		key = short_key;
 		key_bytes = s->shape.digest_bytes;
 	}
@@ -60,7 +60,7 @@ static int set_key(struct sha3 *s, size_t block_bytes, const uint8_t *key, size_
 	hmac_pad(s->inner, block_bytes, key, key_bytes, HMAC_IPAD);
 	hmac_pad(s->outer, block_bytes, key, key_bytes, HMAC_OPAD);
 	secret_wipe(short_key, sizeof(short_key));
-	return ok;
+	return 1;
 }
 
 static void sha3_close(void *instance)

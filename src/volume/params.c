@@ -207,7 +207,7 @@ int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *pa
  */
 static bool looks_like_key(struct table_slice word)
 {
-	for (size_t i = 0; i < word.length; i++) {
+	for (size_t i = 0; word.text && i < word.length; i++) {
 		if (!isxdigit((unsigned char)word.text[i]))
 			return false;
 	}
