@@ -254,8 +254,7 @@ static void prefetch_tags(const struct intact_view *v, uint64_t first_sector, ui
 			    POSIX_FADV_WILLNEED);
 }
 
-/* True: it has arrived already. */
-static bool start_chunk(struct worker *w, uint64_t number)
+static void start_chunk(struct worker *w, uint64_t number)
 {
 	struct chunk *chunk = w->idle;
 	struct check *c = w->check;
@@ -263,30 +262,41 @@ static bool start_chunk(struct worker *w, uint64_t number)
 	w->idle = chunk->next;
 	w->in_flight++;
 	prefetch_tags(c->view, chunk_first_sector(c, number), c->chunk_sectors);
-	return chunk_start(chunk, w->io, chunk_first_sector(c, number), chunk_blocks(c, number));
+	chunk_start(chunk, w->io, chunk_first_sector(c, number), chunk_blocks(c, number));
 }
 
-static int judge_arrived(struct worker *w)
+static struct chunk *take_arrived(struct worker *w)
 {
-	int r = 0;
+	struct chunk *chunk;
 
-	while (w->arrived) {
-		struct chunk *chunk = w->arrived;
+	while (!w->arrived)
+		io_run(w->io, true);
+	chunk = w->arrived;
+	w->arrived = chunk->next;
+	if (!w->arrived)
+		w->arrived_end = &w->arrived;
+	return chunk;
+}
 
-		w->arrived = chunk->next;
-		if (!w->arrived)
-			w->arrived_end = &w->arrived;
-		if (r == 0)
-			r = chunk_judge(chunk);
-		if (r == 0)
-			result_post(w->check, chunk);
-		chunk->next = w->idle;
-		w->idle = chunk;
-		w->in_flight--;
-	}
+static void chunk_idle(struct worker *w, struct chunk *chunk)
+{
+	chunk->next = w->idle;
+	w->idle = chunk;
+	w->in_flight--;
+}
+
+static int judge_oldest(struct worker *w)
+{
+	struct chunk *chunk = take_arrived(w);
+	int r = chunk_judge(chunk);
+
+	if (r == 0)
+		result_post(w->check, chunk);
+	chunk_idle(w, chunk);
 	return r;
 }
 
+/* The device is kept busy: whenever one chunk has been judged the next is read. */
 static int work(struct worker *w)
 {
 	enum taken taken = TAKEN;
@@ -298,17 +308,13 @@ static int work(struct worker *w)
 			taken = take_number(w->check, w->in_flight == 0, &number);
 			if (taken != TAKEN)
 				break;
-			if (start_chunk(w, number))
-				break; /* judge it while it is in this core's cache */
+			start_chunk(w, number);
 		}
-		if (w->in_flight > 0 && !w->arrived)
-			io_run(w->io, true);
-		r = judge_arrived(w);
+		if (w->in_flight > 0)
+			r = judge_oldest(w);
 	}
-	while (w->in_flight > 0) {
-		io_run(w->io, true);
-		(void)judge_arrived(w);
-	}
+	while (w->in_flight > 0)
+		chunk_idle(w, take_arrived(w));
 	return r;
 }
 

@@ -195,9 +195,9 @@ static unsigned fill_data_iov(struct chunk *c)
 	return c->blocks;
 }
 
-/* What the page cache holds is a copy away. Taken here and now, it is still in this core's own cache
- * when it is judged; and io_uring has another thread copy it where the file system cannot tell
- * whether reading would wait (tmpfs). False: not all of it was there.
+/* What the page cache holds is a copy away. Taken here and now it ends up in this core's own cache,
+ * while io_uring has another thread copy it where the file system cannot tell whether reading would
+ * wait (tmpfs). False: not all of it was there.
  */
 static bool read_cached(struct io *io, bool in_memory, size_t bytes)
 {
@@ -214,7 +214,7 @@ static void read_start(struct io_context *context, struct io *io, bool in_memory
 		io_submit(context, io);
 }
 
-bool chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, uint32_t blocks)
+void chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, uint32_t blocks)
 {
 	const struct intact_view *v = c->judge->view;
 	bool tags_wanted = c->judge->digest != NULL;
@@ -242,7 +242,6 @@ bool chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, 
 	read_start(io, &c->data_io, c->data_in_memory, blocks * block_bytes_of(v));
 	if (tags_wanted)
 		read_start(io, &c->tag_io, c->tags_in_memory, c->tag_iov.iov_len);
-	return c->reads_pending == 0;
 }
 
 /* ---- Judging ---- */

@@ -167,10 +167,10 @@ int chunk_init(struct chunk *c, struct judge *judge, uint32_t sectors,
 	       void (*arrived)(struct chunk *c), void *owner);
 void chunk_done(struct chunk *c);
 
-/* Reads blocks from first_sector on: within one aligned chunk. c->arrived is called once, from io_run,
- * or from here when all of it was cached: then true is returned.
+/* Reads blocks from first_sector on: within one aligned chunk. c->arrived is called from io_run, or
+ * from here when all of it was cached.
  */
-bool chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, uint32_t blocks);
+void chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, uint32_t blocks);
 
 /* Decides each block's state and puts the journal's blocks into data. 0 or an internal failure. */
 int chunk_judge(struct chunk *c);
