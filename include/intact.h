@@ -355,7 +355,7 @@ struct intact_request {
 	uint64_t first_sector; /* logical */
 	uint64_t sectors;      /* whole blocks; 0 for a flush */
 	uint8_t *buffer;       /* reads and writes: sectors * 512 bytes */
-	uint8_t *tags;	       /* of volumes without internal hash: a tag for each block; else NULL */
+	uint8_t *tags; /* of volumes without internal hash: a tag for each block; else NULL */
 	void (*done)(struct intact_request *req); /* on the volume's loop; must not wait */
 	void *opaque;
 

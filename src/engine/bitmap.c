@@ -5,10 +5,11 @@
  *	dirty_mark -> (block of the bitmap written, FUA) -> marked
  *	dirty_run, every interval: interval_begin -> tags_written -> devices_flushed -> clear_quiet_regions
  *
- * `wanted` is what the disk shall say; `durable` has the bits that it surely says, whatever a crash makes of writes in
- * flight: a write of a block takes cleared bits out of it when it begins, and puts set ones in when it has ended. A
- * region is cleared only when nobody wrote to it since the interval began, and nobody is writing now: then the flush in
- * between has made its data and tags durable.
+ * `wanted` is what the disk shall say; `durable` has the bits that it surely says, whatever a crash
+ * makes of writes in flight: a write of a block takes cleared bits out of it when it begins, and
+ * puts set ones in when it has ended. A region is cleared only when nobody wrote to it since the
+ * interval began, and nobody is writing now: then the flush in between has made its data and tags
+ * durable.
  */
 #include "engine/internal.h"
 

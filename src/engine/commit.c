@@ -5,8 +5,9 @@
  *	commit_request -> commit_run: commit_begin -> stage_fill -> (stage_authenticated, with journal_mac)
  *	-> stage_write -> stage_written … -> commit_flush (when it was more than one section) -> commit_durable
  *
- * One commit at a time; what is journalled meanwhile is in the next one. A section is laid out as it is on disk, with its
- * MAC, commit ids and encryption, only on its way there: in the ring it stays plain.
+ * One commit at a time; what is journalled meanwhile is in the next one. A section is laid out as
+ * it is on disk, with its MAC, commit ids and encryption, only on its way there: in the ring it
+ * stays plain.
  */
 #include "engine/internal.h"
 

@@ -6,8 +6,9 @@
  *	-> (markers_digested, keyed) -> discard_ready -> (waits for the bitmap) -> discard_marked -> tags_ready
  *	-> slice_finish
  *
- * The journal must not hold the blocks: their entries would be written home over the markers. Should a crash replay older
- * sections that still lie on the disk, the blocks have their old contents with the tags of those, which a discard allows.
+ * The journal must not hold the blocks: their entries would be written home over the markers.
+ * Should a crash replay older sections that still lie on the disk, the blocks have their old
+ * contents with the tags of those, which a discard allows.
  */
 #include "engine/internal.h"
 

@@ -5,8 +5,9 @@
  *	engine_submit -> queue -> slices (read.c, write_journal.c, write_direct.c, discard.c) -> slice_finish
  *	-> request_finish -> (flush.c, with FUA) -> done
  *
- * A request is cut into slices, each within one run of the volume and small enough for what a slice holds. A request whose
- * slices are not all taken keeps the ones behind it waiting, so ranges are locked in the order of submission.
+ * A request is cut into slices, each within one run of the volume and small enough for what a slice
+ * holds. A request whose slices are not all taken keeps the ones behind it waiting, so ranges are
+ * locked in the order of submission.
  */
 #include "engine/internal.h"
 
@@ -296,7 +297,8 @@ static void run_queue(struct engine *e)
 
 /* ---- After a failure ---- */
 
-/* What is queued will never be started. A request with slices under way ends with the last of them. */
+/* What is queued will never be started. A request with slices under way ends with the last of them.
+ */
 static void fail_queue(struct engine *e)
 {
 	struct intact_request *req = list_take(&e->queue);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * dm-integrity's behaviour: what the kernel target does, on one loop, as a deterministic function of the events it is fed. It
- * reaches the world through an I/O context, digest drivers, a clock and a random source that are given to it; between
- * engine_open and engine_close it allocates nothing and waits for nothing.
+ * dm-integrity's behaviour: what the kernel target does, on one loop, as a deterministic function
+ * of the events it is fed. It reaches the world through an I/O context, digest drivers, a clock and
+ * a random source that are given to it; between engine_open and engine_close it allocates nothing
+ * and waits for nothing.
  *
  *	engine_open (replays; may wait) -> engine_submit … engine_run -> engine_shutdown … -> engine_close
  *
- * The owner's loop: io_run (completions), then engine_run, until neither has done anything; then wait for I/O until
- * engine_deadline_ns(). Everything happens on the owner's thread.
+ * The owner's loop: io_run (completions), then engine_run, until neither has done anything; then
+ * wait for I/O until engine_deadline_ns(). Everything happens on the owner's thread.
  */
 #ifndef INTACT_ENGINE_ENGINE_H
 #define INTACT_ENGINE_ENGINE_H
@@ -46,19 +47,25 @@ struct engine_world {
 int engine_open(const struct intact_params *params, bool read_only,
 		const struct engine_world *world, struct engine **ret);
 
-/* Takes NULL. After engine_is_shut; or at any time when the I/O context will never call back (a simulated crash). */
+/* Takes NULL. After engine_is_shut; or at any time when the I/O context will never call back (a
+ * simulated crash).
+ */
 void engine_close(struct engine *e);
 
 /* Requests begin in order; overlapping ones keep it. Never calls `done`. */
 void engine_submit(struct engine *e, struct intact_request *req);
 
-/* Does what can be done now: digests, timers, requests that can go on, their `done`s. True when it did something. */
+/* Does what can be done now: digests, timers, requests that can go on, their `done`s. True when it
+ * did something.
+ */
 bool engine_run(struct engine *e);
 
 /* When engine_run wants to be called although nothing happens; UINT64_MAX: never. */
 uint64_t engine_deadline_ns(const struct engine *e);
 
-/* Begins the clean shutdown: everything home, journal empty, no bitmap. Requests that come now get -ESHUTDOWN. */
+/* Begins the clean shutdown: everything home, journal empty, no bitmap. Requests that come now get
+ * -ESHUTDOWN.
+ */
 void engine_shutdown(struct engine *e);
 
 /* True when it is over; *ret_result is 0 when it was clean, else what failed. */

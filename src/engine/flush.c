@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Flushes, and writes with FUA, which end in one. They go in cycles: what arrives while one runs shares the next.
+ * Flushes, and writes with FUA, which end in one. They go in cycles: what arrives while one runs
+ * shares the next.
  *
  *	flush_request -> flush_run: (commit, mode J) -> (tags_written -> devices_flushed, when anything was
  *	written home) -> flush_over -> done

@@ -3,9 +3,11 @@
  * What the engine is made of. One file per story shares this; nobody else sees it.
  *
  * Two invariants everything rests on:
- * - Whatever is in flight is a struct in the engine's own memory, taken at open; when there is none left, requests wait in
+ * - Whatever is in flight is a struct in the engine's own memory, taken at open; when there is none
+ * left, requests wait in
  *   lists threaded through themselves.
- * - Once `failed` is set nothing is written any more, and everything that waits is answered with an error.
+ * - Once `failed` is set nothing is written any more, and everything that waits is answered with an
+ * error.
  */
 #ifndef INTACT_ENGINE_INTERNAL_H
 #define INTACT_ENGINE_INTERNAL_H
@@ -79,7 +81,9 @@
 
 /* ---- Range locks (range.c) ---- */
 
-/* Shared or exclusive, over blocks of the volume; granted in the order in which they were asked for. */
+/* Shared or exclusive, over blocks of the volume; granted in the order in which they were asked
+ * for.
+ */
 struct range {
 	uint64_t first_sector;
 	uint64_t end_sector;
@@ -479,7 +483,9 @@ void engine_fail(struct engine *e, int error, const char *format, ...)
 void slice_finish(struct slice *s, int result);
 void request_finish(struct engine *e, struct intact_request *req, int result);
 
-/* The digests of a slice's blocks, or the markers of discarded ones, into s->tags; `done` finds both engine and slice again. */
+/* The digests of a slice's blocks, or the markers of discarded ones, into s->tags; `done` finds
+ * both engine and slice again.
+ */
 void slice_digest(struct slice *s, uint8_t *data, void (*done)(struct digest_request *req));
 void slice_digest_markers(struct slice *s, void (*done)(struct digest_request *req));
 struct slice *slice_of_digest(struct engine *e, const struct digest_request *req);
@@ -588,7 +594,9 @@ uint32_t flush_devices(struct engine *e, struct io flush[2], void (*done)(struct
 
 int dirty_open(struct engine *e);
 void dirty_close(struct engine *e);
-/* True when the regions of the slice's blocks are durably dirty; else `marked` is called when they are. */
+/* True when the regions of the slice's blocks are durably dirty; else `marked` is called when they
+ * are.
+ */
 bool dirty_mark(struct slice *s, void (*marked)(struct slice *s));
 /* The blocks were written to: their regions stay dirty for this interval. Nothing but in mode B. */
 void dirty_touch(struct engine *e, uint64_t first_sector, uint32_t blocks);

@@ -4,8 +4,9 @@
  *
  *	superblock -> parameters -> memory -> journal replayed, or bitmap read -> superblock updated -> ready
  *
- * The journal area is either a journal or a bitmap; the DIRTY_BITMAP flag says which, and is changed so that at no moment
- * a crash leaves one to be taken for the other (enter_bitmap, leave_bitmap).
+ * The journal area is either a journal or a bitmap; the DIRTY_BITMAP flag says which, and is
+ * changed so that at no moment a crash leaves one to be taken for the other (enter_bitmap,
+ * leave_bitmap).
  */
 #include "engine/internal.h"
 
@@ -194,8 +195,9 @@ static int erase_area(struct engine *e)
 	return r;
 }
 
-/* From a bitmap to a journal. While the area is neither, the superblock still says bitmap; and when there is something
- * that may not be forgotten, it names another granularity than the bitmap's, which means that everything is dirty.
+/* From a bitmap to a journal. While the area is neither, the superblock still says bitmap; and when
+ * there is something that may not be forgotten, it names another granularity than the bitmap's,
+ * which means that everything is dirty.
  */
 int leave_bitmap(struct engine *e, bool dirty)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Range locks. All ranges, held or not, stand in one list in the order of asking; one is granted when no range before it
- * overlaps and excludes it. So nobody overtakes, and nobody starves.
+ * Range locks. All ranges, held or not, stand in one list in the order of asking; one is granted
+ * when no range before it overlaps and excludes it. So nobody overtakes, and nobody starves.
  */
 #include "engine/internal.h"
 

@@ -5,8 +5,8 @@
  *	read_start -> read_locked -> (data_arrived, tags_ready) -> read_arrived -> read_digested
  *	-> (markers_digested, with keyed discards) -> read_judge -> slice_finish
  *
- * Blocks that the journal has are copied out of it at once, while the lock is fresh; the others are read around them. A
- * mismatch goes back to read_locked, once, before it is believed.
+ * Blocks that the journal has are copied out of it at once, while the lock is fresh; the others are
+ * read around them. A mismatch goes back to read_locked, once, before it is believed.
  */
 #include "engine/internal.h"
 
@@ -54,7 +54,9 @@ static uint32_t take_from_journal(struct slice *s)
 	return taken;
 }
 
-/* The journal's blocks are in place already: what lies at home under them goes to where nobody looks. */
+/* The journal's blocks are in place already: what lies at home under them goes to where nobody
+ * looks.
+ */
 static unsigned read_vector(struct slice *s)
 {
 	struct engine *e = s->engine;

@@ -6,8 +6,9 @@
  *	-> step_digested -> tags_ready -> … and every so often: tags_written -> devices_flushed -> superblock
  *	written
  *
- * Either from recalc_sector to the end, or, in mode B, through the regions that were dirty when the volume was opened.
- * The position is stored only after the tags below it are durable; a region is stale until it is wholly recalculated.
+ * Either from recalc_sector to the end, or, in mode B, through the regions that were dirty when the
+ * volume was opened. The position is stored only after the tags below it are durable; a region is
+ * stale until it is wholly recalculated.
  */
 #include "engine/internal.h"
 
@@ -98,7 +99,9 @@ static void region_step_over(struct engine *e)
 		dirty_recalculated(e, region);
 }
 
-/* By the bitmap the superblock has no position to tell; but when all is done, it must not say otherwise. */
+/* By the bitmap the superblock has no position to tell; but when all is done, it must not say
+ * otherwise.
+ */
 static bool must_save(struct engine *e)
 {
 	struct recalculate *r = &e->recalculate;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Activation's dealings with the journal area; all of this may wait, and happens before the first request.
+ * Activation's dealings with the journal area; all of this may wait, and happens before the first
+ * request.
  *
- * The journal is read whole into the ring, judged by the rules of docs/format.md section 5, and verified to the last tag
- * before anything is written. Then its sections are committed ones like any other, and write-back brings them home.
+ * The journal is read whole into the ring, judged by the rules of docs/format.md section 5, and
+ * verified to the last tag before anything is written. Then its sections are committed ones like
+ * any other, and write-back brings them home.
  *
  *	replay_open -> load -> replay_decide -> verify -> (write-back) -> go on, or erase
  */
@@ -179,7 +181,8 @@ static void load_entries(struct engine *e, uint32_t section, const uint8_t *byte
 	const struct geometry *g = &e->volume.geometry;
 	uint32_t first = section * g->section_entries;
 
-	/* In the ring entries stand without gaps; on disk they do as well, but nobody promises it. */
+	/* In the ring entries stand without gaps; on disk they do as well, but nobody promises it.
+	 */
 	for (uint32_t i = 0; i < g->section_entries; i++) {
 		uint32_t n = first + e->ring.sections[section].used;
 
@@ -344,8 +347,8 @@ static int write_home(struct engine *e)
 	return e->failed ? -EIO : 0;
 }
 
-/* docs/format.md section 5, step 7. The section where a replay would begin goes first: without it there is nothing to
- * replay. The one before it, the newest, goes last.
+/* docs/format.md section 5, step 7. The section where a replay would begin goes first: without it
+ * there is nothing to replay. The one before it, the newest, goes last.
  */
 static int erase_all(struct engine *e, uint32_t first, unsigned newest)
 {

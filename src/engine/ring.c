@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The journal in memory: a ring of sections, whose entries are kept as plain blocks and tags, and an index of the latest
- * entry of each block. A section's way around:
+ * The journal in memory: a ring of sections, whose entries are kept as plain blocks and tags, and
+ * an index of the latest entry of each block. A section's way around:
  *
  *	FREE -> OPEN (ring_add) -> CLOSED -> COMMITTING -> COMMITTED (commit.c) -> WRITING_BACK -> FREE (writeback.c)
  *
- * From tail to commit_tail sections are committed, from there to head they are not; an entry is in the index only while
- * it is its block's latest.
+ * From tail to commit_tail sections are committed, from there to head they are not; an entry is in
+ * the index only while it is its block's latest.
  */
 #include "engine/internal.h"
 

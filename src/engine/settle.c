@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Waiting until the journal in memory holds none of a slice's blocks. Its range is locked exclusively, so no new entries
- * come; commit and write-back bring the old ones home.
+ * Waiting until the journal in memory holds none of a slice's blocks. Its range is locked
+ * exclusively, so no new entries come; commit and write-back bring the old ones home.
  */
 #include "engine/internal.h"
 

@@ -72,7 +72,8 @@ static void keep_stale_regions(struct engine *e)
 	e->volume.sb.recalc_sector = region * d->shape.region_sectors;
 }
 
-/* docs/format.md section 5, "Clean shutdown": a replay would begin at the head, and find nothing. */
+/* docs/format.md section 5, "Clean shutdown": a replay would begin at the head, and find nothing.
+ */
 static int empty_journal(struct engine *e)
 {
 	const struct ring *ring = &e->ring;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The tag cache: pieces of TAG_BLOCK_BYTES of the tag area, as the device has them or will have them.
+ * The tag cache: pieces of TAG_BLOCK_BYTES of the tag area, as the device has them or will have
+ * them.
  *
- * - A block that is dirty was changed since it was read or written; one that is being written is not changed until that is
+ * - A block that is dirty was changed since it was read or written; one that is being written is
+ * not changed until that is
  *   over, so that what is on its way is what the disk gets.
  * - Spans for update change their tags and let go inside `ready`: nothing happens in between.
  * - A block without pins that is clean stands in the LRU list, and may be given to other tags.

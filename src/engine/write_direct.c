@@ -5,8 +5,9 @@
  *	write_direct_start -> direct_locked -> direct_digested -> (waits for the bitmap) -> write_direct_marked
  *	-> data_written -> tags_ready -> slice_finish
  *
- * The digest comes first, so that one that fails has changed nothing. In mode B the regions are durably dirty before the
- * data starts. Tags go to the cache; a flush, or the end of the bitmap's interval, writes them.
+ * The digest comes first, so that one that fails has changed nothing. In mode B the regions are
+ * durably dirty before the data starts. Tags go to the cache; a flush, or the end of the bitmap's
+ * interval, writes them.
  */
 #include "engine/internal.h"
 

@@ -5,8 +5,9 @@
  *	write_journal_start -> journal_locked -> journal_digested -> (waits for room) -> journal_write
  *	-> slice_finish
  *
- * Blocks enter the ring whole, with their tags, in one step: a commit never has to wait for an entry. The request is
- * acknowledged then; what makes it durable is the commit (commit.c), for which a flush or FUA asks.
+ * Blocks enter the ring whole, with their tags, in one step: a commit never has to wait for an
+ * entry. The request is acknowledged then; what makes it durable is the commit (commit.c), for
+ * which a flush or FUA asks.
  */
 #include "engine/internal.h"
 

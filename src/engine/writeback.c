@@ -5,9 +5,9 @@
  *	writeback_request -> writeback_run: writeback_begin -> extent_start -> extent_written -> extent_tagged …
  *	-> tags_written -> (devices flushed) -> writeback_durable -> ring_free
  *
- * All committed sections go in one round, their blocks in the order of the volume, neighbours together. A block is left
- * out when a later entry of it is committed too. It is not left out for one that is only in memory: should the power fail
- * now, the committed entry is all there is.
+ * All committed sections go in one round, their blocks in the order of the volume, neighbours
+ * together. A block is left out when a later entry of it is committed too. It is not left out for
+ * one that is only in memory: should the power fail now, the committed entry is all there is.
  */
 #include "engine/internal.h"
 

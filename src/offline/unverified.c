@@ -100,7 +100,9 @@ int unverified_open(struct intact_view *v)
 			"block is verified, also those that were being written");
 		return 0;
 	}
-	/* Without a region every sector lies beyond what the bitmap knows: all dirty, as the kernel has it. */
+	/* Without a region every sector lies beyond what the bitmap knows: all dirty, as the kernel
+	 * has it.
+	 */
 	if (bitmap_shape_stored(&v->volume.geometry, v->volume.sb.log2_blocks_per_bitmap_bit,
 				v->volume.geometry.stored_provided_sectors,
 				&v->bitmap_shape) != BITMAP_GOOD) {
