@@ -43,9 +43,6 @@ struct intact {
 	pthread_rwlock_t partial; /* held for writing while a part of a block is written */
 };
 
-/* The engine's clock. */
-uint64_t loop_now_ns(void *opaque);
-
 /* Runs what can be run, and waits for more, until the volume is shut; returns why that was not
  * clean, or 0.
  */

@@ -12,17 +12,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
-
-uint64_t loop_now_ns(void *opaque)
-{
-	struct timespec now;
-
-	(void)opaque;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* ---- What other threads do ---- */
 

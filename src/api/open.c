@@ -17,6 +17,12 @@
 
 #define IO_DEPTH 256u
 
+static uint64_t now_ns(void *opaque)
+{
+	(void)opaque;
+	return io_now_ns();
+}
+
 static void random_bytes(void *opaque, void *to, size_t bytes)
 {
 	uint8_t *at = to;
@@ -91,7 +97,7 @@ static int open_engine(struct intact *v, const struct intact_params *params, boo
 		.data_device = v->data_device ?: v->device,
 		.device_sectors = sectors_of(v->device),
 		.data_device_sectors = sectors_of(v->data_device),
-		.now_ns = loop_now_ns,
+		.now_ns = now_ns,
 		.random = random_bytes,
 		.log = &v->log,
 	};

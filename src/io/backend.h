@@ -66,9 +66,6 @@ struct io_ops {
 int io_context_open_on(const struct io_ops *ops, void *backend, unsigned depth,
 		       struct io_context **ret);
 
-/* CLOCK_MONOTONIC. */
-uint64_t io_now_ns(void);
-
 extern const struct io_ops io_uring_ops;
 int io_uring_backend_open(unsigned depth, void **ret);
 

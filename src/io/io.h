@@ -74,6 +74,8 @@ unsigned io_run_until(struct io_context *c, uint64_t deadline_ns);
 /* Ends the sleep, or the next one. Any thread, any number of times. */
 void io_wake(struct io_context *c);
 
+uint64_t io_now_ns(void); /* CLOCK_MONOTONIC */
+
 /* For an owner who sleeps elsewhere, in poll(2) say: becomes readable when something has finished
  * or io_wake was called. The owner reads from it (eight bytes; it does not wait) before io_run, and
  * uses io_run_until no more. Belongs to the context.
