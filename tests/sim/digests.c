@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "digests.h"
+
+#include "base/num.h"
+#include "clock.h"
+#include "digest/drivers.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Thread_local struct digests *the_digests;
+
+/* One instance of a driver: a real one that computes. */
+struct instance {
+	const struct digest_driver *driver;
+	void *inner;
+};
+
+/* ---- Instances ---- */
+
+static const struct digest_driver *real_driver(const struct digest_algorithm *algorithm)
+{
+	for (const struct digest_driver *const *d = digest_drivers(); *d; d++)
+		if ((*d)->flags & DRIVER_SYNC && (*d)->fit(algorithm) == DRIVER_FITS)
+			return *d;
+	return NULL;
+}
+
+static enum driver_fit sim_fit(const struct digest_algorithm *algorithm)
+{
+	return real_driver(algorithm) ? DRIVER_FITS : DRIVER_CANNOT;
+}
+
+static int sim_open(const struct digest_algorithm *algorithm, const uint8_t *key, size_t key_bytes,
+		    const struct digest_shape *shape, void **ret_instance)
+{
+	struct instance *i = calloc(1, sizeof(*i));
+	int r;
+
+	if (!i)
+		return -ENOMEM;
+	i->driver = real_driver(algorithm);
+	r = i->driver->open(algorithm, key, key_bytes, shape, &i->inner);
+	if (r < 0) {
+		free(i);
+		return r;
+	}
+	the_digests->instances++;
+	*ret_instance = i;
+	return 0;
+}
+
+static void sim_close(void *instance)
+{
+	struct instance *i = instance;
+
+	if (!i)
+		return;
+	for (unsigned n = 0; n < the_digests->held_count; n++)
+		assert(the_digests->held[n].instance != instance);
+	the_digests->instances--;
+	i->driver->close(i->inner);
+	free(i);
+}
+
+/* ---- Computing ---- */
+
+static void garbage(struct digests *d, struct digest_request *req)
+{
+	for (uint32_t i = 0; i < req->count; i++)
+		req->tags[i * req->tag_stride_bytes] = (uint8_t)random_next(&d->random);
+}
+
+static int compute(struct instance *i, struct digest_request *req)
+{
+	struct digests *d = the_digests;
+	int r = i->driver->compute(i->inner, req);
+
+	if (r < 0 || !d->armed || !random_per_million(&d->random, d->faults.error))
+		return r;
+	d->errors++;
+	trace_event(d->trace, "digest fails", req->sector, req->count);
+	garbage(d, req);
+	return -EIO;
+}
+
+static int sim_compute(void *instance, struct digest_request *req)
+{
+	return compute(instance, req);
+}
+
+static uint64_t delay(struct digests *d)
+{
+	uint64_t ns = d->faults.delay_ns > 0 ? random_below(&d->random, d->faults.delay_ns) : 0;
+
+	if (random_percent(&d->random, d->faults.straggler_percent))
+		ns = ns * 50 + 1;
+	return ns;
+}
+
+static bool is_busy(struct digests *d)
+{
+	unsigned room = d->faults.room > 0 ? d->faults.room : DIGESTS_HELD_MAX;
+
+	if (d->held_count == DIGESTS_HELD_MAX)
+		return true;
+	if (!d->armed)
+		return false;
+	return d->held_count >= room || random_percent(&d->random, d->faults.busy_percent);
+}
+
+static int sim_submit(void *instance, struct digest_request *req)
+{
+	struct digests *d = the_digests;
+
+	if (is_busy(d))
+		return -EBUSY;
+	if (d->armed && random_per_million(&d->random, d->faults.submit_error)) {
+		d->errors++;
+		trace_event(d->trace, "digest is refused", req->sector, req->count);
+		return -EIO;
+	}
+	d->held[d->held_count++] =
+		(struct digests_held){instance, req, d->trace->now_ns + delay(d)};
+	req->submitted = req->count;
+	return 0;
+}
+
+static void finish(struct digests *d, unsigned n, struct digest_request **finished)
+{
+	struct digests_held held = d->held[n];
+
+	d->held[n] = d->held[--d->held_count];
+	held.req->result = compute(held.instance, held.req);
+	held.req->finished = held.req->count;
+	held.req->next = *finished;
+	*finished = held.req;
+}
+
+/* Those of this instance whose time has come, or any of them if no time passes. */
+static void sim_poll(void *instance, struct digest_request **finished)
+{
+	struct digests *d = the_digests;
+	unsigned n = 0;
+
+	while (n < d->held_count) {
+		bool now = d->held[n].end_ns <= d->trace->now_ns ||
+			   (!d->armed && random_percent(&d->random, 50));
+
+		if (d->held[n].instance == instance && now)
+			finish(d, n, finished);
+		else
+			n++;
+	}
+}
+
+static void sim_flush(void *instance, struct digest_request **finished)
+{
+	struct digests *d = the_digests;
+	unsigned n = 0;
+
+	while (n < d->held_count) {
+		if (d->held[n].instance == instance)
+			finish(d, n, finished);
+		else
+			n++;
+	}
+}
+
+/* ---- The list ---- */
+
+static const struct digest_driver sim_async = {
+	.name = "sim-async",
+	.description = "a simulation",
+	.flags = DRIVER_ASYNC | DRIVER_HARDWARE,
+	.priority = 100,
+	.request_bytes = 24,
+	.fit = sim_fit,
+	.open = sim_open,
+	.close = sim_close,
+	.submit = sim_submit,
+	.poll = sim_poll,
+	.flush = sim_flush,
+};
+
+static const struct digest_driver sim_sync = {
+	.name = "sim-sync",
+	.description = "a simulation",
+	.flags = DRIVER_SYNC,
+	.priority = 100,
+	.fit = sim_fit,
+	.open = sim_open,
+	.close = sim_close,
+	.compute = sim_compute,
+};
+
+void digests_init(struct digests *d, struct trace *trace, uint64_t seed)
+{
+	assert(!the_digests);
+	memset(d, 0, sizeof(*d));
+	d->trace = trace;
+	d->random = random_stream(seed, 2);
+	the_digests = d;
+	digests_choose(d, true);
+}
+
+void digests_done(struct digests *d)
+{
+	assert(d == the_digests);
+	assert(d->instances == 0);
+	the_digests = NULL;
+}
+
+void digests_choose(struct digests *d, bool synchronous)
+{
+	d->list[0] = synchronous ? &sim_sync : &sim_async;
+}
+
+uint64_t digests_next_ns(const struct digests *d)
+{
+	uint64_t next = NEVER_NS;
+
+	for (unsigned i = 0; i < d->held_count; i++)
+		next = min_u64(next, d->held[i].end_ns);
+	return next;
+}
