@@ -26,10 +26,11 @@
 
 #define CHUNKS_PER_WORKER 3
 /* Memory stays below 64 MiB whatever the volume and the machine: up to half a megabyte for each job's
- * digest and rings, and this for the chunks of all of them.
+ * digest and rings, and this for the chunks of all of them, which leaves 64 jobs 16 blocks of 4096
+ * bytes in each chunk: as many as a digest takes at once.
  */
 #define JOBS_MAX	  64
-#define CHUNKS_MEMORY_MAX (12u << 20)
+#define CHUNKS_MEMORY_MAX (14u << 20)
 #define WINDOW		  512u /* results; more than can be in flight */
 #define TICK_NS		  100000000ull
 /* A range of bad blocks needs a good one, or another reason, on each side. */
