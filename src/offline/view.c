@@ -193,6 +193,16 @@ static int open_verifying(struct intact_view *v, const uint8_t bytes[SB_BYTES])
 	return r ?: open_journal_area(v);
 }
 
+/* The hash that was named verifies the journal's blocks; but not a keyed one without its key. */
+static void take_named_hash(struct volume *vol)
+{
+	const struct intact_algorithm *named = &vol->params.internal_hash;
+	const struct digest_algorithm *hash = digest_algorithm_find(named->name);
+
+	if (hash && (!hash->keyed || named->key))
+		vol->hash = hash;
+}
+
 /* For dump: what the keys that were given allow. */
 static int open_describing(struct intact_view *v, const uint8_t bytes[SB_BYTES])
 {
@@ -203,6 +213,7 @@ static int open_describing(struct intact_view *v, const uint8_t bytes[SB_BYTES])
 	if (r < 0 || !vol->geometry_good)
 		return r;
 	describe_layout(v);
+	take_named_hash(vol);
 	vol->sectors = min_u64(vol->sb.provided_data_sectors, vol->geometry.provided_sectors);
 	if (vol->geometry.provided_sectors < vol->sb.provided_data_sectors)
 		message_warning(vol->log,

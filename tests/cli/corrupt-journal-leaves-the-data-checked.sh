@@ -37,6 +37,18 @@ of damaged-journal-data-crc32c-512 'entry 2 of section 1 (logical sector 4926) d
 of damaged-journal-sector-crc32c-512 '(logical sector 4959) does not match its tag'
 of damaged-journal-entry-mac-2048 'section 0 does not match its MAC'
 
+# dump verifies what it can: with the hash named, the blocks in the journal as well.
+volume=$(image damaged-journal-data-crc32c-512)
+expect 0 dump "$volume"
+has_line out 'journal_state: replay'
+expect 1 dump --integrity crc32c "$volume"
+has_line out 'journal_state: corrupt'
+has_line out 'journal_reason: entry 2 of section 1 (logical sector 4926) does not match its tag'
+expect 1 dump --json --journal --table "$(table_of damaged-journal-entry-mac-2048)" \
+	"$(image damaged-journal-entry-mac-2048)"
+json_is '[.journal_sections[].mac] | unique' '["bad","good"]'
+expect 0 dump --integrity hmac-sha256 "$(image jclean-hmac-sha256-512)"
+
 # Commit ids that cannot be: nothing but zeros, or noise, where the journal should be.
 volume=$(copy_image jdirty-sha256-4096-multi)
 at=$(("$("$INTACT" dump --json "$volume" | jq .layout.journal_sector)" * 512))
