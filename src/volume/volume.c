@@ -216,6 +216,9 @@ int volume_choose_length(struct volume *v)
 	uint64_t wanted = v->params.length_sectors ?: v->sb.provided_data_sectors;
 	uint64_t provided = v->geometry.provided_sectors;
 
+	if (wanted == 0)
+		return volume_refuse(v, "%s: provided_data_sectors is 0: there is no data",
+				     v->params.device);
 	if (wanted > provided)
 		return volume_refuse(
 			v,

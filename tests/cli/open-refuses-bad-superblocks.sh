@@ -20,6 +20,7 @@ bad() {
 	[ ! -e "$work/contents" ] || fail "read made a file"
 	case ${4:-dump} in
 	dump) refused 3 "$3" dump "$volume" ;;
+	silent) expect 0 dump "$volume" ;;
 	# Such a superblock can be shown, with a warning.
 	shown)
 		expect 3 dump "$volume"
@@ -46,6 +47,7 @@ bad $TAG_SIZE ffff 'a tag size of 65535 bytes is not 1 to 255'
 bad $SECTIONS 00000000 'journal_sections is 0'
 bad $SECTIONS ffffffff 'the journal has more than 2^32 sectors' shown
 bad $SECTIONS ffff0000 'the device is too small for superblock, journal and any data' shown
+bad $PROVIDED 0000000000000000 'provided_data_sectors is 0: there is no data' silent
 bad $PROVIDED f81d000000000000 'the volume is truncated: it should hold 7672 sectors' shown
 bad $PROVIDED ffffffffffffffff 'the volume is truncated: it should hold 18446744073709551615 sectors' shown
 bad $PROVIDED 0000000000000080 'the volume is truncated' shown
