@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2154 # what job defines
 #
 # The guest's init: makes a system of the host's files, runs the script that uml.sh was given, tells
 # its exit status and powers off. uml.sh puts this file beside `job`, which holds the variables.
@@ -16,6 +17,7 @@ mount -t hostfs none "$run/out" -o "$run/out"
 exec </dev/null >>"$run/out/text" 2>&1
 touch "$run/out/started"
 
+# shellcheck source=/dev/null
 . "$run/job"
 # Mounted over the same path, so that one name is right on both sides.
 mount -t hostfs none "$work" -o "$work"

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+# shellcheck disable=SC2086,SC2154 # names without spaces; $guest comes from guest-init.sh
 #
 # The words that volumes are made with, for scripts that run in the guest (uml.sh). Sourced.
 #
