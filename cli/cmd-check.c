@@ -186,6 +186,32 @@ static int judge(const struct check *c, const struct intact_check_counts *counts
 	return EXIT_WELL;
 }
 
+static uint64_t end_sector(const struct check *c)
+{
+	return c->options->to_sector ?: intact_view_sectors(c->view);
+}
+
+static bool range_is_good(const struct check *c)
+{
+	uint64_t from = c->options->from_sector, to = end_sector(c);
+
+	if (from < to && to <= intact_view_sectors(c->view))
+		return true;
+	complain("--from %" PRIu64 " --to %" PRIu64
+		 ": not within the volume, which has %" PRIu64 " sectors",
+		 from, to, intact_view_sectors(c->view));
+	return false;
+}
+
+static void warn(const struct check *c)
+{
+	if (intact_view_journal(c->view)->state == INTACT_JOURNAL_CORRUPT)
+		complain("the journal is corrupt: %s; checking the data without it",
+			 intact_view_journal(c->view)->reason);
+	if (!intact_view_hash(c->view)[0])
+		complain("warning: the tags belong to the layer above: no block can be verified");
+}
+
 static int check_view(struct check *c)
 {
 	const struct options *o = c->options;
@@ -200,16 +226,9 @@ static int check_view(struct check *c)
 		.opaque = c,
 	};
 	struct intact_check_counts counts;
-	uint64_t to = o->to_sector ?: intact_view_sectors(c->view);
 	int error, status;
 
-	if (to > intact_view_sectors(c->view) || o->from_sector >= to) {
-		complain("--from %" PRIu64 " --to %" PRIu64
-			 ": not within the volume, which has %" PRIu64 " sectors",
-			 o->from_sector, to, intact_view_sectors(c->view));
-		return EXIT_USAGE;
-	}
-	progress_init(&c->progress, (to - o->from_sector) * 512);
+	progress_init(&c->progress, (end_sector(c) - o->from_sector) * 512);
 	if (o->json)
 		begin_json(c);
 	else
@@ -230,17 +249,15 @@ int cmd_check(struct options *options)
 {
 	struct check c = {.options = options};
 	int r = intact_view_open(&options->params, 0, &options->log, &c.view);
-	int status;
+	int status = EXIT_USAGE;
 
 	if (r < 0)
 		return exit_status(r);
-	if (intact_view_journal(c.view)->state == INTACT_JOURNAL_CORRUPT)
-		complain("the journal is corrupt: %s; checking the data without it",
-			 intact_view_journal(c.view)->reason);
-	if (!intact_view_hash(c.view)[0])
-		complain("warning: the tags belong to the layer above: no block can be verified");
-	interrupt_catch();
-	status = check_view(&c);
+	if (range_is_good(&c)) {
+		warn(&c);
+		interrupt_catch();
+		status = check_view(&c);
+	}
 	intact_view_close(c.view);
 	return status;
 }
