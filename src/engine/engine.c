@@ -378,14 +378,20 @@ bool engine_run(struct engine *e)
 	recalculate_run(e);
 	shutdown_run(e);
 	run_finished(e);
-	return e->progress;
+	/* What came after its turn has the next one. */
+	return e->progress || e->tags.changed || e->ranges.changed;
 }
 
 uint64_t engine_deadline_ns(const struct engine *e)
 {
+	uint64_t commit, interval;
+
 	if (e->failed || e->shutdown == SHUTDOWN_DONE)
 		return UINT64_MAX;
-	return min_u64(e->commit.deadline_ns, e->dirty.deadline_ns);
+	/* While one runs, its end will look at the time. */
+	commit = e->commit.state == COMMIT_IDLE ? e->commit.deadline_ns : UINT64_MAX;
+	interval = e->dirty.state == BITMAP_FLUSH_IDLE ? e->dirty.deadline_ns : UINT64_MAX;
+	return min_u64(commit, interval);
 }
 
 void engine_status(const struct engine *e, struct intact_status *ret)

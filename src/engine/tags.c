@@ -137,8 +137,6 @@ static void unpin(struct engine *e, struct tag_span *span)
 		if (in_lru(b))
 			lru_append(&e->tags, b);
 	}
-	if (span->count > 0)
-		e->tags.changed = true;
 	span->count = 0;
 }
 
@@ -199,6 +197,7 @@ void tags_acquire(struct engine *e, struct tag_span *span, uint64_t first_sector
 void tags_release(struct engine *e, struct tag_span *span)
 {
 	unpin(e, span);
+	e->tags.changed = true;
 }
 
 /* Calls `piece` for each stretch of the bytes [first, first + bytes) of the span. */
