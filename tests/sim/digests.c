@@ -115,8 +115,10 @@ static int sim_submit(void *instance, struct digest_request *req)
 {
 	struct digests *d = the_digests;
 
-	if (is_busy(d))
+	if (is_busy(d)) {
+		d->free_ns = d->trace->now_ns + 1 + delay(d);
 		return -EBUSY;
+	}
 	if (d->armed && random_per_million(&d->random, d->faults.submit_error)) {
 		d->errors++;
 		trace_event(d->trace, "digest is refused", req->sector, req->count);
@@ -220,7 +222,7 @@ void digests_choose(struct digests *d, bool synchronous)
 
 uint64_t digests_next_ns(const struct digests *d)
 {
-	uint64_t next = NEVER_NS;
+	uint64_t next = d->free_ns > d->trace->now_ns ? d->free_ns : NEVER_NS;
 
 	for (unsigned i = 0; i < d->held_count; i++)
 		next = min_u64(next, d->held[i].end_ns);

@@ -46,6 +46,7 @@ struct digests {
 	struct digests_faults faults;
 	bool armed;
 	uint64_t errors; /* injected */
+	uint64_t free_ns; /* busy until then */
 	uint64_t instances;
 	unsigned held_count;
 	struct digests_held held[DIGESTS_HELD_MAX];
@@ -59,7 +60,7 @@ void digests_done(struct digests *d);
 /* Which face the next volume meets. */
 void digests_choose(struct digests *d, bool synchronous);
 
-/* When the next request finishes; NEVER_NS without any. */
+/* When the next request finishes, or a driver that was busy takes more; NEVER_NS: never. */
 uint64_t digests_next_ns(const struct digests *d);
 
 #endif

@@ -350,7 +350,7 @@ static void submit_write(struct load *l, struct load_slot *slot, enum intact_op 
 
 	slot_place(l, slot, op);
 	slot->req.flags = fua ? INTACT_FUA : 0;
-	slot->id = model_write(l->model, slot->first, slot->count, kind_of(op), fua);
+	slot->id = model_write(l->model, slot->first, slot->count, kind_of(op));
 	if (op != INTACT_DISCARD)
 		slot_fill(l, slot, op == INTACT_WRITE ? slot->id : KEY_ZEROES);
 	submit(l, slot);

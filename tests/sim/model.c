@@ -92,8 +92,7 @@ static void base_advance(struct block *b, unsigned count)
 
 /* ---- Writes ---- */
 
-uint32_t model_write(struct model *m, uint32_t first, uint32_t count, enum write_kind kind,
-		     bool fua)
+uint32_t model_write(struct model *m, uint32_t first, uint32_t count, enum write_kind kind)
 {
 	uint32_t id = m->next_id++;
 	struct content content;
@@ -106,25 +105,11 @@ uint32_t model_write(struct model *m, uint32_t first, uint32_t count, enum write
 
 		v->content = content;
 		v->id = id;
-		v->fua = fua;
 		b->live = content;
 		b->live_id = id;
 		b->live_known = true;
 	}
 	return id;
-}
-
-/* Writes of one block end in the order in which they were submitted, but for those that wait until
- * they are durable.
- */
-static void check_order(struct model *m, uint32_t block, const struct version *v)
-{
-	const struct block *b = &m->block[block];
-
-	for (const struct version *e = b->later; e < v; e++)
-		if (e->id >= m->life_id && e->acked_at == 0 && !e->failed && !e->fua)
-			trace_fail(m->trace, "block %u: write %u was acknowledged before write %u",
-				   block, v->id, e->id);
 }
 
 static void write_acked(struct model *m, uint32_t block, uint32_t id, bool durable)
@@ -134,7 +119,6 @@ static void write_acked(struct model *m, uint32_t block, uint32_t id, bool durab
 
 	if (!v)
 		return; /* a later one is durable already */
-	check_order(m, block, v);
 	v->acked_at = m->acks;
 	if (durable)
 		base_advance(b, (unsigned)(v - b->later) + 1);

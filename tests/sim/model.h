@@ -39,7 +39,6 @@ struct version {
 	uint32_t id;	    /* of the write; 0: observed */
 	uint64_t acked_at;  /* 0: not, or not by this life of the volume */
 	bool failed;
-	bool fua;
 };
 
 struct block {
@@ -89,8 +88,7 @@ void model_done(struct model *m);
 
 /* A write of any kind is submitted: its id. Contents are its id as the key, zeros, or anything. */
 enum write_kind { WRITE_CONTENT, WRITE_ZEROES, WRITE_DISCARD };
-uint32_t model_write(struct model *m, uint32_t first, uint32_t count, enum write_kind kind,
-		     bool fua);
+uint32_t model_write(struct model *m, uint32_t first, uint32_t count, enum write_kind kind);
 void model_write_done(struct model *m, uint32_t first, uint32_t count, uint32_t id, bool durable);
 void model_write_failed(struct model *m, uint32_t first, uint32_t count, uint32_t id,
 			struct damage damage);

@@ -57,6 +57,7 @@ struct sim {
 	char message[200]; /* the last one that was an error */
 
 	/* From life to life. */
+	bool activated;	 /* it was opened before */
 	bool unverified; /* some of it may not be verified: it is or will be recalculated */
 	bool clean;	 /* nothing happened since it was shut down */
 	bool surely;	 /* what is read is durable */
@@ -140,7 +141,7 @@ static bool turn(struct sim *s)
 {
 	bool did = io_run(s->io, false) > 0;
 
-	return engine_run(s->engine) || did;
+	return !is_over(s) && (engine_run(s->engine) || did);
 }
 
 static uint64_t next_ns(const struct sim *s)
@@ -612,6 +613,7 @@ static bool life_begins(struct sim *s, bool last, bool cut_early)
 		disks_light_fuse(&s->disks, random_log(&s->random, 0, 200));
 	r = open_volume(s, false);
 	if (r == 0 && !is_over(s)) {
+		s->activated = true;
 		check_opened(s);
 		load_begin(&s->load, s->engine, 0);
 		return true;
@@ -680,7 +682,7 @@ static void life(struct sim *s)
 	enum end end = choose_end(s);
 	bool cut_early = end == END_CUT && random_percent(&s->random, 25);
 
-	if (random_percent(&s->random, 12))
+	if (s->activated && random_percent(&s->random, 12))
 		peek(s);
 	s->mode = choose_mode(s);
 	count_life(s);
