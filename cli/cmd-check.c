@@ -197,8 +197,8 @@ static bool range_is_good(const struct check *c)
 
 	if (from < to && to <= intact_view_sectors(c->view))
 		return true;
-	complain("--from %" PRIu64 " --to %" PRIu64
-		 ": not within the volume, which has %" PRIu64 " sectors",
+	complain("--from %" PRIu64 " --to %" PRIu64 ": not within the volume, which has %" PRIu64
+		 " sectors",
 		 from, to, intact_view_sectors(c->view));
 	return false;
 }
