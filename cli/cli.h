@@ -21,8 +21,18 @@ enum {
 	EXIT_INTERRUPTED = 130,
 };
 
+#define OPTIONS_GIVEN_MAX 64
+
+/* An option as it was given. */
+struct option_given {
+	const char *name;
+	const char *value; /* "" when it takes none */
+};
+
 struct options {
 	struct intact_params params;
+	struct option_given given[OPTIONS_GIVEN_MAX];
+	unsigned given_count;
 	bool json;
 	bool verbose;
 	bool journal;	      /* dump */
@@ -31,11 +41,17 @@ struct options {
 	uint64_t to_sector;   /* check */
 	uint64_t limit_rate_bytes;
 	unsigned jobs;
-	uint64_t sector; /* read */
-	uint64_t count;	 /* read; 0: to the end */
+	uint64_t sector; /* read, write */
+	bool sector_given;
+	uint64_t count; /* read; 0: to the end */
 	const char *output;
 	bool ignore_mismatches;
-	bool bench; /* digests */
+	bool bench;	     /* digests */
+	const char *socket;  /* serve */
+	const char *port;    /* serve */
+	const char *address; /* serve */
+	const char *status;  /* serve: path of the socket */
+	bool read_only;	     /* serve */
 	char **operands;
 	int operand_count;
 	struct intact_log log;
@@ -56,6 +72,10 @@ int cmd_dump(struct options *options);
 int cmd_check(struct options *options);
 int cmd_read(struct options *options);
 int cmd_digests(struct options *options);
+int cmd_write(struct options *options);
+int cmd_replay(struct options *options);
+int cmd_serve(struct options *options);
+int cmd_status(struct options *options);
 
 /* ---- options.c ---- */
 

@@ -16,13 +16,17 @@ const struct command commands[] = {
 	 1u << 2},
 	{"digests", "[ALGORITHM]", 0, 1, "list algorithms and the drivers that compute them",
 	 cmd_digests, 1u << 3},
+	{"write", "DEVICE", 1, 1, "write stdin to the volume", cmd_write, 1u << 4},
+	{"replay", "DEVICE", 1, 1, "bring home what the journal holds", cmd_replay, 1u << 5},
+	{"serve", "DEVICE", 1, 1, "make the volume an NBD export", cmd_serve, 1u << 6},
+	{"status", "SOCKET", 1, 1, "ask a server how its volume is", cmd_status, 1u << 7},
 	{0},
 };
 
 static void print_help(FILE *to)
 {
 	fputs("Usage: intact COMMAND [OPTION...]\n"
-	      "Reads and verifies dm-integrity volumes without the kernel.\n\n",
+	      "Reads, verifies, writes and serves dm-integrity volumes without the kernel.\n\n",
 	      to);
 	for (const struct command *c = commands; c->name; c++)
 		fprintf(to, "  %-8s %-12s %s\n", c->name, c->operands, c->summary);

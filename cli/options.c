@@ -15,9 +15,15 @@
 #define CHECK	(1u << 1)
 #define READ	(1u << 2)
 #define DIGESTS (1u << 3)
-#define VOLUME	(DUMP | CHECK | READ)
-#define CONTENT (CHECK | READ)
-#define ALL	(VOLUME | DIGESTS)
+#define WRITE	(1u << 4)
+#define REPLAY	(1u << 5)
+#define SERVE	(1u << 6)
+#define STATUS	(1u << 7)
+#define CHANGE	(WRITE | REPLAY | SERVE) /* open the volume for writing */
+#define USE	(WRITE | SERVE)		 /* and for more than that */
+#define CONTENT (CHECK | READ | CHANGE)
+#define VOLUME	(DUMP | CONTENT)
+#define ALL	(VOLUME | DIGESTS | STATUS)
 
 void complain(const char *format, ...)
 {
@@ -148,6 +154,15 @@ enum option_id {
 	O_ALLOW_DISCARDS_KEYED,
 	O_BUFFER_SECTORS,
 	O_RECOVERY,
+	O_NO_JOURNAL,
+	O_BITMAP_MODE,
+	O_JOURNAL_WATERMARK,
+	O_JOURNAL_COMMIT_TIME,
+	O_BITMAP_FLUSH_TIME,
+	O_BITMAP_SECTORS_PER_BIT,
+	O_RECALCULATE,
+	O_RECALCULATE_RESET,
+	O_LEGACY_RECALCULATE,
 	O_TABLE,
 	O_DATA_DEVICE,
 	O_INLINE_TAGS,
@@ -165,6 +180,11 @@ enum option_id {
 	O_DIGEST_POLICY,
 	O_DIGEST_DRIVER,
 	O_BENCH,
+	O_SOCKET,
+	O_PORT,
+	O_ADDRESS,
+	O_STATUS,
+	O_READ_ONLY,
 	O_JSON,
 	O_VERBOSE,
 	O_HELP,
@@ -195,10 +215,22 @@ static const struct option_row table[] = {
 	{O_ALLOW_DISCARDS, 0, "allow-discards", NULL, CONTENT, "accept discarded blocks"},
 	{O_ALLOW_DISCARDS_KEYED, 0, "allow-discards-keyed", NULL, CONTENT, "with keyed markers"},
 	{O_BUFFER_SECTORS, 0, "buffer-sectors", "SECTORS", VOLUME, "the kernel's (default 128)"},
-	{O_RECOVERY, 'R', "integrity-recovery-mode", NULL, CONTENT, "leave out the journal"},
+	{O_NO_JOURNAL, 'D', "integrity-no-journal", NULL, USE, "write directly"},
+	{O_BITMAP_MODE, 'B', "integrity-bitmap-mode", NULL, USE, "write directly, with a bitmap"},
+	{O_RECOVERY, 'R', "integrity-recovery-mode", NULL, CHECK | READ | SERVE,
+	 "leave out the journal"},
+	{O_JOURNAL_WATERMARK, 0, "journal-watermark", "PERCENT", USE, "full: write home (50)"},
+	{O_JOURNAL_COMMIT_TIME, 0, "journal-commit-time", "MS", USE, "commit after (10000)"},
+	{O_BITMAP_FLUSH_TIME, 0, "bitmap-flush-time", "MS", USE, "clear bits after (10000)"},
+	{O_BITMAP_SECTORS_PER_BIT, 0, "bitmap-sectors-per-bit", "SECTORS", USE, "a bit stands for"},
+	{O_RECALCULATE, 0, "integrity-recalculate", NULL, SERVE, "make the tags anew, meanwhile"},
+	{O_RECALCULATE_RESET, 0, "integrity-recalculate-reset", NULL, SERVE, "from the beginning"},
+	{O_LEGACY_RECALCULATE, 0, "integrity-legacy-recalculate", NULL, SERVE,
+	 "also where it is not safe"},
 	{O_TABLE, 0, "table", "LINE", VOLUME, "device-mapper table instead of these"},
 	{O_DATA_DEVICE, 0, "data-device", "PATH", VOLUME, "data, when DEVICE is for metadata"},
-	{O_INLINE_TAGS, 0, "inline-tags", "FILE", CONTENT, "tuples of an inline volume's device"},
+	{O_INLINE_TAGS, 0, "inline-tags", "FILE", CHECK | READ,
+	 "tuples of an inline volume's device"},
 	{O_OFFSET, 0, "offset", "SECTORS", VOLUME, "reserved before the superblock"},
 	{O_JOURNAL, 0, "journal", NULL, DUMP, "list the journal's sections"},
 	{O_ENTRIES, 0, "entries", NULL, DUMP, "list the journal's used entries"},
@@ -206,14 +238,19 @@ static const struct option_row table[] = {
 	{O_TO, 0, "to", "SECTOR", CHECK, "logical sector to stop before"},
 	{O_LIMIT_RATE, 0, "limit-rate", "BYTES", CHECK, "per second; K, M, G, T may follow"},
 	{O_JOBS, 0, "jobs", "N", CHECK, "threads (default: one per core)"},
-	{O_SECTOR, 0, "sector", "N", READ, "first logical sector (default 0)"},
+	{O_SECTOR, 0, "sector", "N", READ | WRITE, "first logical sector (read: 0)"},
 	{O_COUNT, 0, "count", "N", READ, "sectors (default: to the end)"},
 	{O_OUTPUT, 'o', "output", "FILE", READ, "instead of stdout; zeros become holes"},
 	{O_IGNORE_MISMATCHES, 0, "ignore-mismatches", NULL, READ, "go on after bad blocks"},
 	{O_DIGEST_POLICY, 0, "digest-policy", "POLICY", CONTENT, "auto, accelerator, sync, async"},
 	{O_DIGEST_DRIVER, 0, "digest-driver", "NAME", CONTENT, "this one (see intact digests)"},
 	{O_BENCH, 0, "bench", NULL, DIGESTS, "measure them on one core"},
-	{O_JSON, 0, "json", NULL, DUMP | CHECK | DIGESTS, "for programs"},
+	{O_SOCKET, 0, "socket", "PATH", SERVE, "serve at a Unix socket"},
+	{O_PORT, 'p', "port", "N", SERVE, "serve at a TCP port"},
+	{O_ADDRESS, 0, "address", "ADDRESS", SERVE, "of the port (default localhost)"},
+	{O_STATUS, 0, "status", "PATH", SERVE, "status socket (default SOCKET.status)"},
+	{O_READ_ONLY, 'r', "read-only", NULL, SERVE, "write nothing, replay nothing"},
+	{O_JSON, 0, "json", NULL, DUMP | CHECK | DIGESTS | CHANGE | STATUS, "for programs"},
 	{O_VERBOSE, 'v', "verbose", NULL, ALL, "say what was chosen, and why"},
 	{O_HELP, '?', "help", NULL, ALL, "show this"},
 	{O_VERSION, 'V', "version", NULL, ALL, "show the version"},
@@ -221,9 +258,21 @@ static const struct option_row table[] = {
 
 #define ROWS (sizeof(table) / sizeof(*table))
 
-static int take_mode_recovery(struct options *o)
+static int take_mode(struct options *o, enum intact_mode mode)
 {
-	o->params.mode = INTACT_MODE_RECOVERY;
+	if (o->params.mode != 0 && o->params.mode != mode)
+		return -EINVAL;
+	o->params.mode = mode;
+	return 0;
+}
+
+static int take_percent(int32_t *to, const char *text)
+{
+	uint64_t value;
+
+	if (parse_number(text, 100, &value) < 0)
+		return -EINVAL;
+	*to = (int32_t)value;
 	return 0;
 }
 
@@ -271,7 +320,28 @@ static int take_volume_option(struct given *g, enum option_id id, const char *va
 	case O_BUFFER_SECTORS:
 		return take_u32(&p->buffer_sectors, value, UINT32_MAX);
 	case O_RECOVERY:
-		return take_mode_recovery(g->options);
+		return take_mode(g->options, INTACT_MODE_RECOVERY);
+	case O_NO_JOURNAL:
+		return take_mode(g->options, INTACT_MODE_DIRECT);
+	case O_BITMAP_MODE:
+		return take_mode(g->options, INTACT_MODE_BITMAP);
+	case O_JOURNAL_WATERMARK:
+		return take_percent(&p->journal_watermark_percent, value);
+	case O_JOURNAL_COMMIT_TIME:
+		return take_u32(&p->commit_time_ms, value, UINT32_MAX);
+	case O_BITMAP_FLUSH_TIME:
+		return take_u32(&p->bitmap_flush_interval_ms, value, UINT32_MAX);
+	case O_BITMAP_SECTORS_PER_BIT:
+		return take_u32(&p->sectors_per_bit, value, UINT32_MAX);
+	case O_RECALCULATE:
+		p->recalculate = true;
+		return 0;
+	case O_RECALCULATE_RESET:
+		p->reset_recalculate = true;
+		return 0;
+	case O_LEGACY_RECALCULATE:
+		p->legacy_recalculate = true;
+		return 0;
 	case O_OFFSET:
 		return parse_number(value, INT64_MAX / 512, &p->start_sector);
 	}
@@ -311,6 +381,7 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 		o->jobs = (unsigned)number;
 		return r == 0 && number == 0 ? -EINVAL : r;
 	case O_SECTOR:
+		o->sector_given = true;
 		return parse_number(value, INT64_MAX, &o->sector);
 	case O_COUNT:
 		r = parse_number(value, INT64_MAX, &o->count);
@@ -327,6 +398,22 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 		return take_string(&o->params.digest_driver, value);
 	case O_BENCH:
 		o->bench = true;
+		return 0;
+	case O_SOCKET:
+		o->socket = value;
+		return 0;
+	case O_PORT:
+		o->port = value;
+		r = parse_number(value, 65535, &number);
+		return r == 0 && number == 0 ? -EINVAL : r;
+	case O_ADDRESS:
+		o->address = value;
+		return 0;
+	case O_STATUS:
+		o->status = value;
+		return 0;
+	case O_READ_ONLY:
+		o->read_only = true;
 		return 0;
 	case O_JSON:
 		o->json = true;
@@ -488,6 +575,17 @@ static int complain_about_word(const struct command *command, int what, char **a
 	return EXIT_USAGE;
 }
 
+/* Negative: go on. */
+static int keep_given(struct options *o, const struct option_row *row)
+{
+	if (o->given_count == OPTIONS_GIVEN_MAX) {
+		complain("more than %d options", OPTIONS_GIVEN_MAX);
+		return EXIT_USAGE;
+	}
+	o->given[o->given_count++] = (struct option_given){row->name, optarg ?: ""};
+	return -1;
+}
+
 /* One option; negative: go on. */
 static int handle(const struct command *command, struct given *g, int id, char **argv)
 {
@@ -511,9 +609,12 @@ static int handle(const struct command *command, struct given *g, int id, char *
 	}
 	r = take_option(g, row->id, optarg);
 	if (r == 0)
-		return -1;
+		return keep_given(g->options, row);
 	if (r == -ENOMEM)
 		complain("out of memory");
+	else if (!row->value)
+		complain("--%s contradicts another option (see intact %s --help)", row->name,
+			 command->name);
 	else
 		complain("--%s: %s is not a valid value (see intact %s --help)", row->name, optarg,
 			 command->name);
@@ -526,8 +627,9 @@ static int take_operands(const struct command *command, int argc, char **argv, s
 	o->operand_count = argc - optind;
 	if (o->operand_count < command->operands_min || o->operand_count > command->operands_max) {
 		complain("%s (see intact %s --help)",
-			 o->operand_count < command->operands_min ? "which device?"
-								  : "too many operands",
+			 o->operand_count >= command->operands_min ? "too many operands"
+			 : command->bit == STATUS		   ? "which socket?"
+								   : "which device?",
 			 command->name);
 		return EXIT_USAGE;
 	}

@@ -25,6 +25,7 @@ static struct {
 	struct intact_option options[OPTIONS_MAX]; /* ours */
 	size_t option_count;
 	bool read_only;
+	bool verbose; /* for intact serve */
 	bool discards;
 	char *status_path;
 	int report_fd; /* where intact serve hears from us; -1: nobody does */
@@ -35,20 +36,22 @@ static struct {
 
 /* ---- Messages ---- */
 
+/* Below intact serve they look like the command's own. */
+static void emit_for_serve(enum intact_level level, const char *text)
+{
+	if (level != INTACT_INFO || plugin.verbose)
+		fprintf(stderr, "intact: %s%s\n", level == INTACT_WARNING ? "warning: " : "", text);
+}
+
 static void emit(void *opaque, enum intact_level level, const char *text)
 {
 	(void)opaque;
-	switch (level) {
-	case INTACT_ERROR:
-		nbdkit_error("%s", text);
-		break;
-	case INTACT_WARNING:
-		nbdkit_error("warning: %s", text);
-		break;
-	case INTACT_INFO:
+	if (plugin.report_fd >= 0)
+		emit_for_serve(level, text);
+	else if (level == INTACT_INFO)
 		nbdkit_debug("%s", text);
-		break;
-	}
+	else
+		nbdkit_error("%s%s", level == INTACT_WARNING ? "warning: " : "", text);
 }
 
 static const struct intact_log messages = {.emit = emit};
@@ -119,11 +122,11 @@ static int take_status_path(const char *value)
 	return plugin.status_path ? 0 : -1;
 }
 
-static int take_read_only(const char *value)
+static int take_bool(bool *to, const char *value)
 {
 	int r = nbdkit_parse_bool(value);
 
-	plugin.read_only = r > 0;
+	*to = r > 0;
 	return r < 0 ? -1 : 0;
 }
 
@@ -142,7 +145,9 @@ static int plugin_config(const char *name, const char *value)
 	if (strcmp(name, "status") == 0)
 		return take_status_path(value);
 	if (strcmp(name, "read-only") == 0)
-		return take_read_only(value);
+		return take_bool(&plugin.read_only, value);
+	if (strcmp(name, "verbose") == 0)
+		return take_bool(&plugin.verbose, value);
 	if (strcmp(name, "report-fd") == 0)
 		return nbdkit_parse_int(name, value, &plugin.report_fd);
 	if (strcmp(name, "table") == 0)
@@ -168,7 +173,7 @@ static int plugin_config_complete(void)
 
 	forget_options();
 	if (!err && !plugin.params.device) {
-		nbdkit_error("device=PATH is missing");
+		emit(NULL, INTACT_ERROR, "device=PATH is missing");
 		err = -EINVAL;
 	}
 	plugin.discards = plugin.params.allow_discards || plugin.params.allow_discards_keyed;
@@ -186,7 +191,8 @@ static int open_volume(void)
 			      &messages, &plugin.volume);
 
 	if (!err && !intact_has_hash(plugin.volume) && !plugin.read_only) {
-		nbdkit_error("warning: the tags belong to a layer above: read only, unverified");
+		emit(NULL, INTACT_WARNING,
+		     "the tags belong to a layer above: served read only, nothing is verified");
 		plugin.read_only = true;
 	}
 	return err;
