@@ -10,13 +10,16 @@
  * stays plain.
  */
 #include "engine/internal.h"
+#include "volume/section.h"
 
 #include <stdlib.h>
 
 void commit_request(struct engine *e)
 {
-	if (e->commit.covered < e->ring.added)
-		e->commit.wanted = true;
+	if (e->commit.wanted || e->commit.covered == e->ring.added)
+		return;
+	e->commit.wanted = true;
+	e->progress = true;
 }
 
 static void commit_durable(struct engine *e)
@@ -92,13 +95,8 @@ static void stage_written(struct io *io)
 static int stage_encrypt(struct stage *stage)
 {
 	struct engine *e = stage->engine;
-	size_t bytes = section_bytes(e);
 
-	if (!e->cipher)
-		return 0;
-	if (cipher_is_stream(e->cipher))
-		return cipher_xor(e->cipher, (uint64_t)stage->section * bytes, stage->bytes, bytes);
-	return cipher_encrypt_section(e->cipher, stage->section, stage->bytes, bytes);
+	return volume_section_encrypt(&e->volume, e->cipher, stage->section, stage->bytes);
 }
 
 static void stage_write(struct stage *stage)

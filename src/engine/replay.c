@@ -10,6 +10,7 @@
  *	replay_open -> load -> replay_decide -> verify -> (write-back) -> go on, or erase
  */
 #include "engine/internal.h"
+#include "volume/section.h"
 
 #include <stdlib.h>
 
@@ -110,61 +111,21 @@ int replay_superblock(struct engine *e)
 
 /* ---- Empty sections ---- */
 
-static size_t section_bytes(const struct engine *e)
-{
-	return (size_t)e->volume.geometry.section_sectors * SECTOR_BYTES;
-}
-
-static int authenticate(struct engine *e, uint32_t section, uint8_t *bytes, uint8_t *message,
-			uint8_t mac[SECTION_MAC_BYTES])
-{
-	size_t length = section_mac_message(&e->volume.geometry, section, bytes,
-					    e->salted ? e->volume.sb.salt : NULL, message);
-
-	memset(mac, 0, SECTION_MAC_BYTES);
-	return digest_once(e->mac, message, length, mac);
-}
-
-static int encrypt(struct engine *e, uint32_t section, uint8_t *bytes)
-{
-	if (!e->cipher)
-		return 0;
-	if (cipher_is_stream(e->cipher))
-		return cipher_xor(e->cipher, (uint64_t)section * section_bytes(e), bytes,
-				  section_bytes(e));
-	return cipher_encrypt_section(e->cipher, section, bytes, section_bytes(e));
-}
-
-static int decrypt(struct engine *e, uint32_t section, uint8_t *bytes)
-{
-	if (e->cipher && !cipher_is_stream(e->cipher))
-		return cipher_decrypt_section(e->cipher, section, bytes, section_bytes(e));
-	return encrypt(e, section, bytes);
-}
-
 static int erase_section(struct engine *e, uint32_t section, unsigned sequence, uint8_t *bytes,
 			 uint8_t *message)
 {
-	const struct geometry *g = &e->volume.geometry;
-	uint8_t mac[SECTION_MAC_BYTES];
-	int r = 0;
+	const struct volume *v = &e->volume;
+	uint64_t offset = geometry_section_sector(&v->geometry, section) * SECTOR_BYTES;
+	int r = volume_section_empty(v, e->mac, e->cipher, &e->commit_ids, section, sequence, bytes,
+				     message);
 
-	section_clear(g, bytes);
-	if (e->mac) {
-		r = authenticate(e, section, bytes, message, mac);
-		section_mac_set(bytes, mac, sizeof(mac));
-	}
-	section_seal(g, &e->commit_ids, section, sequence, bytes);
-	r = r ?: encrypt(e, section, bytes);
-	return r
-		       ?: replay_write(e, false, geometry_section_sector(g, section) * SECTOR_BYTES,
-				       bytes, section_bytes(e));
+	return r ?: replay_write(e, false, offset, bytes, volume_section_bytes(v));
 }
 
 int replay_erase(struct engine *e, uint32_t first, uint32_t count, unsigned sequence)
 {
 	uint8_t *bytes = e->erase_bytes;
-	uint8_t *message = bytes + round_up_pow2(section_bytes(e), 64);
+	uint8_t *message = bytes + round_up_pow2(volume_section_bytes(&e->volume), 64);
 	uint32_t sections = e->volume.geometry.journal_sections;
 	int r = 0;
 
@@ -199,9 +160,9 @@ static int load_section(struct loader *l, uint32_t section)
 {
 	struct engine *e = l->engine;
 	int r = replay_read(e, geometry_section_sector(&e->volume.geometry, section) * SECTOR_BYTES,
-			    l->bytes, section_bytes(e));
+			    l->bytes, volume_section_bytes(&e->volume));
 
-	return r ?: decrypt(e, section, l->bytes);
+	return r ?: volume_section_decrypt(&e->volume, e->cipher, section, l->bytes);
 }
 
 static int scan_sections(struct loader *l)
@@ -233,7 +194,7 @@ static int verify_mac(struct loader *l, uint32_t section)
 
 	if (!e->mac)
 		return 0;
-	r = authenticate(e, section, l->bytes, l->mac_message, mac);
+	r = volume_section_mac(&e->volume, e->mac, section, l->bytes, l->mac_message, mac);
 	if (r < 0)
 		return r;
 	section_mac_stored(l->bytes, stored);
@@ -337,7 +298,7 @@ static void index_sections(struct engine *e, const struct replay_plan *plan)
 static int write_home(struct engine *e)
 {
 	writeback_request(e);
-	while (e->ring.taken > 0 && !e->failed) {
+	while (e->failed ? !shutdown_is_quiet(e) : e->ring.taken > 0) {
 		bool progress = io_run(e->world.io, false) > 0;
 
 		progress = engine_run(e) || progress;
@@ -427,7 +388,7 @@ int replay_open(struct engine *e)
 	int r = -ENOMEM;
 
 	replay_scan_init(&l.scan, sequence_of);
-	l.bytes = malloc(section_bytes(e));
+	l.bytes = malloc(volume_section_bytes(&e->volume));
 	l.mac_message = malloc(section_mac_message_bytes(&e->volume.geometry));
 	if (sequence_of && l.bytes && l.mac_message)
 		r = replay(&l);

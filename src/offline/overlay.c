@@ -13,6 +13,7 @@
 #include "base/num.h"
 #include "base/secret.h"
 #include "offline/view.h"
+#include "volume/section.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -161,17 +162,13 @@ static void explain_bad_commit_id(struct intact_view *v, const struct replay_sca
 static int section_is_authentic(struct overlay_maker *m, uint32_t section, bool *ret)
 {
 	struct intact_view *v = m->view;
-	uint8_t stored[SECTION_MAC_BYTES], mac[SECTION_MAC_BYTES] = {0};
-	size_t bytes;
+	uint8_t stored[SECTION_MAC_BYTES], mac[SECTION_MAC_BYTES];
 	int r;
 
 	*ret = true;
 	if (!m->mac)
 		return 0;
-	bytes = section_mac_message(&v->volume.geometry, section, m->sections.bytes,
-				    volume_is_salted(&v->volume) ? v->volume.sb.salt : NULL,
-				    m->mac_message);
-	r = digest_once(m->mac, m->mac_message, bytes, mac);
+	r = volume_section_mac(&v->volume, m->mac, section, m->sections.bytes, m->mac_message, mac);
 	if (r < 0)
 		return r;
 	section_mac_stored(m->sections.bytes, stored);
