@@ -640,5 +640,7 @@ int leave_bitmap(struct engine *e, bool dirty);
 /* ---- shutdown.c ---- */
 
 void shutdown_run(struct engine *e);
+/* Nothing is in flight: after a failure the states do not come home, but this does. */
+bool shutdown_is_quiet(const struct engine *e);
 
 #endif

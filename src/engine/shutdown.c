@@ -45,8 +45,7 @@ static bool has_strays(const struct engine *e)
 	return false;
 }
 
-/* After a failure the states do not come home; what is in flight must. */
-static bool is_quiet(const struct engine *e)
+bool shutdown_is_quiet(const struct engine *e)
 {
 	bool in_flight =
 		e->requests_under_way > 0 || e->superblock.busy || e->tags.writing_count > 0 ||
@@ -111,13 +110,11 @@ static bool is_settled(struct engine *e)
 	if (e->ring.taken > 0 && !e->read_only) {
 		commit_request(e);
 		writeback_request(e);
-		e->progress = true; /* they begin with the next turn */
 		return false;
 	}
 	if (e->flush.home_dirty || e->tags.dirty_count > 0) {
 		e->flush.home_dirty = true;
 		flush_force(e);
-		e->progress = true;
 		return false;
 	}
 	return true;
@@ -128,7 +125,7 @@ void shutdown_run(struct engine *e)
 	if (e->shutdown == SHUTDOWN_NOT || e->shutdown == SHUTDOWN_DONE)
 		return;
 	if (e->failed) {
-		if (is_quiet(e)) {
+		if (shutdown_is_quiet(e)) {
 			e->shutdown = SHUTDOWN_DONE;
 			e->progress = true;
 		}

@@ -15,8 +15,10 @@
 
 void writeback_request(struct engine *e)
 {
-	if (!e->read_only)
-		e->writeback.wanted = true;
+	if (e->writeback.wanted || e->read_only)
+		return;
+	e->writeback.wanted = true;
+	e->progress = true;
 }
 
 /* ---- What goes home, in which order ---- */
