@@ -46,9 +46,11 @@ _intact_value() {
 	-s | --sector-size) _intact_words "$3" "512 1024 2048 4096" ;;
 	--digest-policy) _intact_words "$3" "auto accelerator sync async" ;;
 	--digest-driver) _intact_words "$3" "$(_intact_drivers "$1")" ;;
-	-o | --output | --data-device | --inline-tags | --*-key-file) _intact_files "$3" ;;
+	-o | --output | --data-device | --inline-tags | --socket | --status | --*-key-file) _intact_files "$3" ;;
 	-t | --tag-size | --table | --offset | --buffer-sectors | --*-key-size) ;;
 	--from | --to | --limit-rate | --jobs | --sector | --count) ;;
+	--journal-watermark | --journal-commit-time | --bitmap-flush-time) ;;
+	--bitmap-sectors-per-bit | -p | --port | --address) ;;
 	*) return 1 ;;
 	esac
 }
