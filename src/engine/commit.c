@@ -50,6 +50,7 @@ static void journal_flushed(struct io *io)
 	struct engine *e = container_of(io, struct engine, commit.flush);
 
 	e->progress = true;
+	e->commit.state = COMMIT_IDLE;
 	if (io->result < 0)
 		commit_failed(e, io->result);
 	else if (!e->failed)

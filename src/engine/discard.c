@@ -12,6 +12,25 @@
  */
 #include "engine/internal.h"
 
+/* A tag that lies in two sectors may be written in part when the power goes. In mode J no block may
+ * fail then, and no journal helps, as a marker fits no contents: the block keeps those it has.
+ */
+static bool may_be_torn(const struct slice *s, uint32_t block)
+{
+	const struct engine *e = s->engine;
+	uint64_t byte = s->span.first_byte + (uint64_t)block * e->tag_bytes;
+
+	return engine_journals(e) && byte % SECTOR_BYTES + e->tag_bytes > SECTOR_BYTES;
+}
+
+static void put_markers(struct slice *s, const uint8_t *markers, size_t stride)
+{
+	for (uint32_t i = 0; i < s->blocks; i++) {
+		if (!may_be_torn(s, i))
+			tags_put(&s->span, s->engine, i, 1, markers + i * stride, 0);
+	}
+}
+
 static void tags_ready(struct tag_span *span)
 {
 	struct slice *s = container_of(span, struct slice, span);
@@ -20,8 +39,7 @@ static void tags_ready(struct tag_span *span)
 	int result = e->failed ? -EIO : 0;
 
 	if (result == 0) {
-		tags_put(span, e, 0, s->blocks, keyed ? s->tags : e->discard_filler,
-			 keyed ? e->tag_bytes : 0);
+		put_markers(s, keyed ? s->tags : e->discard_filler, keyed ? e->tag_bytes : 0);
 		e->flush.home_dirty = true;
 		dirty_touch(e, s->first_sector, s->blocks);
 	}

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define COMMIT_TIME_MS 10000u
+#define NO_GRANULARITY 0xffu /* log2_blocks_per_bitmap_bit of no bitmap that there can be */
 
 /* ---- What it is ---- */
 
@@ -197,7 +198,7 @@ static int erase_area(struct engine *e)
 
 /* From a bitmap to a journal. While the area is neither, the superblock still says bitmap; and when
  * there is something that may not be forgotten, it names another granularity than the bitmap's,
- * which means that everything is dirty.
+ * which means that everything is dirty: one that no bitmap has, whatever it will be opened with.
  */
 int leave_bitmap(struct engine *e, bool dirty)
 {
@@ -206,7 +207,7 @@ int leave_bitmap(struct engine *e, bool dirty)
 	int r = 0;
 
 	if (dirty) {
-		sb->log2_blocks_per_bitmap_bit = granularity ^ 1;
+		sb->log2_blocks_per_bitmap_bit = NO_GRANULARITY;
 		r = replay_superblock(e);
 	}
 	r = r ?: erase_area(e);
@@ -254,14 +255,32 @@ static int write_bitmap(struct engine *e)
 	return r;
 }
 
-/* From a journal that is empty, or was replayed, to a bitmap; as above the other way round. */
+/* A bitmap where something else was, or one of another shape. While it is not written, nothing that it
+ * has to say may be forgotten.
+ */
+static int put_bitmap(struct engine *e, bool dirty)
+{
+	uint8_t granularity = e->dirty.shape.log2_blocks_per_bit;
+	struct sb *sb = &e->volume.sb;
+	int r;
+
+	sb->flags |= SB_DIRTY_BITMAP;
+	sb->log2_blocks_per_bitmap_bit = dirty ? NO_GRANULARITY : granularity;
+	r = replay_superblock(e);
+	r = r ?: write_bitmap(e);
+	if (r < 0 || !dirty)
+		return r;
+	sb->log2_blocks_per_bitmap_bit = granularity;
+	return replay_superblock(e);
+}
+
+/* From a journal that is empty, or was replayed, to a bitmap. */
 static int enter_bitmap(struct engine *e)
 {
 	struct dirty *d = &e->dirty;
-	struct sb *sb = &e->volume.sb;
+	const struct sb *sb = &e->volume.sb;
 	uint64_t end = e->volume.geometry.provided_sectors;
 	bool unfinished = sb->flags & SB_RECALCULATING && sb->recalc_sector < end;
-	int r;
 
 	if (unfinished) {
 		uint64_t first = bitmap_region_of(&d->shape, sb->recalc_sector);
@@ -269,21 +288,14 @@ static int enter_bitmap(struct engine *e)
 		bitmap_set(d->wanted, first, d->shape.regions - first);
 		bitmap_set(d->stale, first, d->shape.regions - first);
 	}
-	sb->flags |= SB_DIRTY_BITMAP;
-	sb->log2_blocks_per_bitmap_bit = d->shape.log2_blocks_per_bit ^ (unfinished ? 1 : 0);
-	r = replay_superblock(e);
-	r = r ?: write_bitmap(e);
-	if (r < 0 || !unfinished)
-		return r;
-	sb->log2_blocks_per_bitmap_bit = d->shape.log2_blocks_per_bit;
-	return replay_superblock(e);
+	return put_bitmap(e, unfinished);
 }
 
 /* The volume was in mode B when it stopped. */
 static int resume_bitmap(struct engine *e)
 {
 	struct dirty *d = &e->dirty;
-	struct sb *sb = &e->volume.sb;
+	const struct sb *sb = &e->volume.sb;
 	bool same =
 		sb->log2_blocks_per_bitmap_bit == d->shape.log2_blocks_per_bit &&
 		e->volume.geometry.provided_sectors == e->volume.geometry.stored_provided_sectors;
@@ -296,13 +308,10 @@ static int resume_bitmap(struct engine *e)
 	memcpy(d->stale, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
 	if (r < 0 || e->read_only)
 		return r;
-	if (same) {
-		memcpy(d->durable, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
-		return replay_superblock(e);
-	}
-	r = write_bitmap(e);
-	sb->log2_blocks_per_bitmap_bit = d->shape.log2_blocks_per_bit;
-	return r ?: replay_superblock(e);
+	if (!same)
+		return put_bitmap(e, true);
+	memcpy(d->durable, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
+	return replay_superblock(e);
 }
 
 /* It was only needed for the replay. */

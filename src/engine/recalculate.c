@@ -288,7 +288,8 @@ int recalculate_open(struct engine *e)
 {
 	struct recalculate *r = &e->recalculate;
 
-	r->by_bitmap = e->mode == INTACT_MODE_BITMAP;
+	/* Opened for reading in mode B, the volume may have a journal still. */
+	r->by_bitmap = e->mode == INTACT_MODE_BITMAP && e->volume.sb.flags & SB_DIRTY_BITMAP;
 	r->position = r->by_bitmap ? 0 : e->volume.sb.recalc_sector;
 	r->slice_blocks = e->slice_blocks_max;
 	if (e->read_only || is_over(e))
