@@ -230,7 +230,7 @@ static void check_bounds(struct disks *d, const struct disk_attempt *a)
 {
 	const struct io *io = a->io;
 
-	if (io->offset % SECTOR_BYTES != 0 || iov_bytes(io) % SECTOR_BYTES != 0)
+	if ((io->offset + io->moved) % SECTOR_BYTES != 0 || iov_bytes(io) % SECTOR_BYTES != 0)
 		trace_fail(d->trace, "I/O of %llu bytes at byte %llu: not whole sectors",
 			   (unsigned long long)iov_bytes(io), (unsigned long long)io->offset);
 	else if (a->sectors == 0 && io->op != IO_FLUSH)
@@ -302,7 +302,7 @@ static void attempt_make(struct disks *d, struct disk_attempt *a, struct io *io)
 	*a = (struct disk_attempt){
 		.io = io,
 		.disk = disk,
-		.first_sector = io->offset / SECTOR_BYTES,
+		.first_sector = (io->offset + io->moved) / SECTOR_BYTES,
 		.sectors = io->op == IO_FLUSH ? 0 : iov_bytes(io) / SECTOR_BYTES,
 		.began = d->order,
 	};

@@ -283,6 +283,7 @@ static void block_crash(const struct model *m, struct block *b, struct damage da
 		b->may_fail |= damage.fails;
 		b->may_tear |= damage.tears;
 	}
+	b->may_tear |= b->may_fail && damage.heals;
 	if (b->base.bad && (b->later_count > 0 || damage.heals))
 		b->may_fail = true;
 	if (b->base.bad && damage.heals)

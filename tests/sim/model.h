@@ -12,6 +12,9 @@
  *   failing, if it was in mode B; also in mode D where the block is not verified: in a volume without
  *   hash, or one that is still being recalculated.
  *
+ * A crash in mode B may have the whole volume recalculated (when it is opened with another size of the
+ * regions): what might have failed may then be torn and not fail.
+ *
  * A block that was discarded and not written to since may hold anything, but does not fail. One that
  * has rotted fails, until it is written to; a crash in mode B may have made it good again, with any
  * contents, as its region may have been recalculated.

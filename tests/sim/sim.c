@@ -224,7 +224,7 @@ static void choose_disk_habits(struct sim *s, struct disk_faults *f)
 	f->straggler_percent = random_percent(r, 30) ? 3 : 0;
 	f->short_transfer = choose_rate(r, 25);
 	f->interrupted = choose_rate(r, 25);
-	if (s->mode != 'B' && !s->unverified)
+	if (s->setup.hash && s->mode != 'B' && !s->unverified)
 		f->glitch = choose_rate(r, 15);
 }
 
