@@ -74,11 +74,10 @@ class Image:
         return Intact(self.files, opening.table, [] if "tags" in self.facts["files"] else self.more)
 
 
-# Where we are stricter than a kernel, and refuse what it takes (docs/format.md sections 3 and 9):
-# tags of one run that lie in the data of another, and fix_hmac that the superblock has lost.
+# Where we are stricter than a kernel, and refuse what it takes (docs/format.md section 3): tags of
+# one run that lie in the data of another.
 STRICTER = {
     ("layout-legacypadding-il64-crc32c-512", "normal"),
-    ("jdirty-hmac-sha256-2048-mac", "fix_hmac-argument"),
 }
 # What the kernel refuses to do, or does, but a check never does.
 NEVER_RECALCULATED = {"recalculate-refused", "reset_recalculate"}
