@@ -49,7 +49,7 @@ status=0
 empty err
 
 # With the streams closed, the output file is not taken for one of them.
-for volume in "$volume" "$(image damaged-data-sha256-4096)"; do
+for volume in "$volume" "$(image jclean-unwritten-sha256-tag20-4096)"; do
 	run "$("$INTACT" check "$volume" >/dev/null && echo 0 || echo 1)" \
 		"$INTACT" read --ignore-mismatches -o "$work/contents" "$volume"
 	"$INTACT" read --ignore-mismatches -o "$work/file" "$volume" >&- 2>&- || true
