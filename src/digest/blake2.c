@@ -56,27 +56,26 @@ static const struct flat_hash flat_blake2b = {sizeof(blake2b_state), blake2b_sta
 static const struct flat_hash flat_blake2s = {sizeof(blake2s_state), blake2s_start, blake2s_add,
 					      blake2s_finish};
 
-static const struct flat_hash *const hashes[DIGEST_HASHES] = {
-	[DIGEST_BLAKE2B_160] = &flat_blake2b, [DIGEST_BLAKE2B_256] = &flat_blake2b,
-	[DIGEST_BLAKE2B_384] = &flat_blake2b, [DIGEST_BLAKE2B_512] = &flat_blake2b,
-	[DIGEST_BLAKE2S_256] = &flat_blake2s,
+static const struct flat_hash *const hashes[INTACT_HASHES] = {
+	[INTACT_HASH_BLAKE2B_160] = &flat_blake2b, [INTACT_HASH_BLAKE2B_256] = &flat_blake2b,
+	[INTACT_HASH_BLAKE2B_384] = &flat_blake2b, [INTACT_HASH_BLAKE2B_512] = &flat_blake2b,
+	[INTACT_HASH_BLAKE2S_256] = &flat_blake2s,
 };
 
-static enum driver_fit blake2_fit(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit blake2_fit(const struct intact_digest_algorithm *algorithm)
 {
-	return hashes[algorithm->hash] ? DRIVER_FITS : DRIVER_CANNOT;
+	return hashes[algorithm->hash] ? INTACT_DRIVER_FITS : INTACT_DRIVER_CANNOT;
 }
 
-static int blake2_open(const struct digest_algorithm *algorithm, const uint8_t *key,
-		       size_t key_bytes, const struct digest_shape *shape, void **ret_instance)
+static int blake2_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
-	return flat_open(hashes[algorithm->hash], algorithm, key, key_bytes, shape, ret_instance);
+	return flat_open(hashes[setup->algorithm->hash], setup, ret_instance);
 }
 
-const struct digest_driver digest_blake2 = {
+const struct intact_digest_driver digest_blake2 = {
 	.name = "blake2",
 	.description = "libb2",
-	.flags = DRIVER_SYNC,
+	.flags = INTACT_DRIVER_SYNC,
 	.priority = 100,
 	.fit = blake2_fit,
 	.open = blake2_open,

@@ -2,7 +2,11 @@
  *
  * The life of a request:
  *
- *	digest_submit -> (backlog, while the driver is busy) -> driver -> finished -> done
+ *	digest_submit -> backlog -> batch with the driver (… -> backlog …) -> finished -> done
+ *
+ * A request is in the backlog whenever nothing of it is with the driver: before it is, as long as
+ * the driver is busy, when only a part of its messages was within the depth, and when the key was
+ * lost. The backlog is in the order of arrival, whoever comes back.
  *
  * A synchronous driver computes inside digest_submit, and the request waits in `finished` like any
  * other until digest_poll.
@@ -11,44 +15,23 @@
 
 #include "base/message.h"
 #include "base/num.h"
-#include "base/secret.h"
-#include "digest/drivers.h"
-#include "digest/select.h"
-#include "digest/selftest.h"
+#include "digest/internal.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define TAG_BYTES_MAX	    255
-#define REQUEST_BYTES_ALIGN 64
+/* The same request may lose its key so often; then there is none. */
+#define KEYS_LOST_MAX 3
 
-struct queue {
-	struct digest_request *first;
-	struct digest_request **end; /* where the next one is linked */
-};
-
-struct digest {
-	const struct digest_algorithm *algorithm;
-	const struct digest_driver *driver;
-	void *instance;
-	bool synchronous;
-	struct digest_shape shape;
-	struct queue backlog;	     /* refused by a busy driver, or behind one that was */
-	struct queue finished;	     /* `done` not yet run */
-	unsigned in_flight;	     /* submitted, `done` not yet run */
-	struct digest_request *once; /* digest_once's, for an asynchronous driver */
-};
+static_assert(sizeof(struct digest_request) % 16 == 0, "the driver's memory is aligned");
+static_assert(offsetof(struct digest_request, batch) +
+			      ((sizeof(struct intact_digest_batch) + 15) & ~(size_t)15) ==
+		      sizeof(struct digest_request),
+	      "the driver's memory is behind the request");
 
 /* ---- Queues ---- */
-
-static void queue_init(struct queue *q)
-{
-	q->first = NULL;
-	q->end = &q->first;
-}
 
 static void queue_push(struct queue *q, struct digest_request *req)
 {
@@ -57,11 +40,16 @@ static void queue_push(struct queue *q, struct digest_request *req)
 	q->end = &req->next;
 }
 
-static void queue_push_front(struct queue *q, struct digest_request *req)
+/* By number; new ones have the highest. */
+static void queue_insert(struct queue *q, struct digest_request *req)
 {
-	req->next = q->first;
-	q->first = req;
-	if (q->end == &q->first)
+	struct digest_request **at = &q->first;
+
+	while (*at && (*at)->number < req->number)
+		at = &(*at)->next;
+	req->next = *at;
+	*at = req;
+	if (!req->next)
 		q->end = &req->next;
 }
 
@@ -77,152 +65,9 @@ static struct digest_request *queue_pop(struct queue *q)
 	return req;
 }
 
-/* ---- Open and close ---- */
+/* ---- What it is ---- */
 
-static int check_key(const struct digest_spec *spec, const struct intact_log *log)
-{
-	const struct digest_algorithm *a = spec->algorithm;
-
-	if (a->keyed && spec->key_bytes == 0) {
-		message_error(log, "%s %s: key required", spec->parameter, a->name);
-		return -ENOKEY;
-	}
-	if (!a->keyed && spec->key_bytes > 0) {
-		message_error(log, "%s %s: a key was given, but it takes none", spec->parameter,
-			      a->name);
-		return -EINVAL;
-	}
-	if (spec->key_bytes > DIGEST_KEY_BYTES_MAX) {
-		message_error(log, "%s %s: key of %zu bytes, at most %d are allowed",
-			      spec->parameter, a->name, spec->key_bytes, DIGEST_KEY_BYTES_MAX);
-		return -EINVAL;
-	}
-	if (a->hash == DIGEST_AES_CMAC && spec->key_bytes != 16 && spec->key_bytes != 24 &&
-	    spec->key_bytes != 32) {
-		message_error(log, "%s %s: key of %zu bytes, it takes 16, 24 or 32",
-			      spec->parameter, a->name, spec->key_bytes);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int check_tag(const struct digest_spec *spec, const struct intact_log *log)
-{
-	if (spec->tag_bytes <= TAG_BYTES_MAX)
-		return 0;
-	message_error(log, "%s %s: tags of %zu bytes, at most %d are possible", spec->parameter,
-		      spec->algorithm->name, spec->tag_bytes, TAG_BYTES_MAX);
-	return -EINVAL;
-}
-
-static void shape_init(struct digest_shape *shape, const struct digest_spec *spec)
-{
-	shape->digest_bytes = spec->algorithm->digest_bytes;
-	shape->tag_bytes = spec->tag_bytes > 0 ? spec->tag_bytes : shape->digest_bytes;
-	if (spec->salt)
-		memcpy(shape->salt, spec->salt, sizeof(shape->salt));
-}
-
-static int instance_open(struct digest *d, const struct digest_spec *spec)
-{
-	if (!d->synchronous) {
-		d->once = aligned_alloc(REQUEST_BYTES_ALIGN, digest_request_bytes(d));
-		if (!d->once)
-			return -ENOMEM;
-		memset(d->once, 0, digest_request_bytes(d));
-	}
-	return d->driver->open(d->algorithm, spec->key, spec->key_bytes, &d->shape, &d->instance);
-}
-
-static int open_chosen(const struct digest_spec *spec, const struct digest_choice *choice,
-		       struct digest **ret)
-{
-	struct digest *d = calloc(1, sizeof(*d));
-	int r;
-
-	if (!d)
-		return -ENOMEM;
-	d->algorithm = spec->algorithm;
-	d->driver = choice->driver;
-	d->synchronous = choice->synchronous;
-	shape_init(&d->shape, spec);
-	queue_init(&d->backlog);
-	queue_init(&d->finished);
-	r = instance_open(d, spec);
-	if (r < 0) {
-		digest_close(d);
-		return r;
-	}
-	*ret = d;
-	return 0;
-}
-
-/* "hmac-sha256-openssl": the algorithm without brackets, and what computes it. */
-static void say_choice(const struct digest_spec *spec, const struct digest_choice *choice,
-		       const struct intact_log *log)
-{
-	const struct digest_algorithm *a = spec->algorithm;
-
-	message_info(log, "%s %s: driver %s-%s, %s", spec->parameter, a->name,
-		     a->alias ? a->alias : a->name, choice->driver->name,
-		     choice->synchronous ? "synchronous" : "asynchronous");
-}
-
-static int open_named(const struct digest_driver *const *drivers, const struct digest_spec *spec,
-		      const struct intact_log *log, struct digest **ret)
-{
-	struct digest_choice choice;
-	int r = digest_choose(drivers, spec, log, &choice);
-
-	if (r < 0)
-		return r;
-	r = digest_selftest(choice.driver, spec->algorithm);
-	if (r == 0)
-		r = open_chosen(spec, &choice, ret);
-	if (r < 0) {
-		message_error(log, "%s %s: driver %s: %s", spec->parameter, spec->algorithm->name,
-			      choice.driver->name,
-			      r == -EIO ? "self-test failed" : strerrordesc_np(-r));
-		return r;
-	}
-	if (!spec->quiet)
-		say_choice(spec, &choice, log);
-	return 0;
-}
-
-int digest_open_among(const struct digest_driver *const *drivers, const struct digest_spec *spec,
-		      const struct intact_log *log, struct digest **ret)
-{
-	struct digest_spec named = *spec;
-	int r;
-
-	if (!named.parameter)
-		named.parameter = "digest";
-	r = check_key(&named, log);
-	if (r == 0)
-		r = check_tag(&named, log);
-	if (r == 0)
-		r = open_named(drivers, &named, log, ret);
-	return r;
-}
-
-int digest_open(const struct digest_spec *spec, const struct intact_log *log, struct digest **ret)
-{
-	return digest_open_among(digest_drivers(), spec, log, ret);
-}
-
-void digest_close(struct digest *d)
-{
-	if (!d)
-		return;
-	assert(d->in_flight == 0);
-	if (d->instance)
-		d->driver->close(d->instance);
-	free(d->once);
-	free(d);
-}
-
-const struct digest_algorithm *digest_algorithm(const struct digest *d)
+const struct intact_digest_algorithm *digest_algorithm(const struct digest *d)
 {
 	return d->algorithm;
 }
@@ -244,38 +89,116 @@ size_t digest_tag_bytes(const struct digest *d)
 
 size_t digest_request_bytes(const struct digest *d)
 {
-	size_t behind = d->synchronous ? 0 : d->driver->request_bytes;
+	size_t behind = d->synchronous ? 0 : d->driver->batch_bytes;
 
-	return round_up_pow2(round_up_pow2(sizeof(struct digest_request), 16) + behind,
-			     REQUEST_BYTES_ALIGN);
+	return round_up_pow2(sizeof(struct digest_request) + behind, REQUEST_BYTES_ALIGN);
 }
 
-/* ---- Requests ---- */
+/* ---- Batches ---- */
+
+static struct digest_request *request_of(struct intact_digest_batch *batch)
+{
+	return (struct digest_request *)((uint8_t *)batch - offsetof(struct digest_request, batch));
+}
+
+/* The next `count` messages that have no tags yet. */
+static void batch_fill(struct digest_request *req, uint32_t count)
+{
+	size_t first = req->finished;
+
+	req->batch = (struct intact_digest_batch){
+		.data = req->data ? req->data + first * req->stride_bytes : NULL,
+		.message_bytes = req->message_bytes,
+		.stride_bytes = req->stride_bytes,
+		.count = count,
+		.flags = req->flags,
+		.sector = req->sector + first * req->sector_step,
+		.sector_step = req->sector_step,
+		.tags = req->tags + first * req->tag_stride_bytes,
+		.tag_stride_bytes = req->tag_stride_bytes,
+	};
+}
 
 static void finish(struct digest *d, struct digest_request *req, int result)
 {
 	req->result = result;
-	queue_push(&d->finished, req);
+	if (req == d->once)
+		req->in_flight = false; /* digest_once looks at that */
+	else
+		queue_push(&d->finished, req);
 }
 
-static void submit_sync(struct digest *d, struct digest_request *req)
+/* ---- Keys that are lost ---- */
+
+/* Derives the key again, unless that has been done since the batch was submitted. */
+static int key_derive(struct digest *d, const struct digest_request *req)
 {
-	int r = d->driver->compute(d->instance, req);
-
-	req->submitted = req->count;
-	req->finished = req->count;
-	finish(d, req, r);
+	if (req->key != d->key)
+		return 0;
+	d->key++;
+	message_warning(d->log, "%s: driver %s has lost its key, which is derived again", d->what,
+			d->driver->name);
+	return d->driver->rederive(d->instance);
 }
 
-/* False: the driver is busy. An error of the driver is the request's outcome. */
+/* True: the request goes on with what has no tags yet. */
+static bool key_recovered(struct digest *d, struct digest_request *req)
+{
+	if (!d->driver->rederive || req->keys_lost == KEYS_LOST_MAX)
+		return false;
+	req->keys_lost++;
+	return key_derive(d, req) == 0;
+}
+
+/* ---- The synchronous face ---- */
+
+static int compute(struct digest *d, struct digest_request *req)
+{
+	int r;
+
+	do {
+		batch_fill(req, req->count);
+		req->key = d->key;
+		r = d->driver->compute(d->instance, &req->batch);
+	} while (r == -EKEYEXPIRED && key_recovered(d, req));
+	if (r == 0)
+		req->finished = req->count;
+	return r;
+}
+
+/* ---- The asynchronous face ---- */
+
+/* A batch is not with the driver any more, or never was. */
+static void batch_over(struct digest *d, struct digest_request *req, int result)
+{
+	if (result == 0)
+		req->finished += req->batch.count;
+	if (result == 0 && req->finished == req->count)
+		finish(d, req, 0);
+	else if (result == 0 || (result == -EKEYEXPIRED && key_recovered(d, req)))
+		queue_insert(&d->backlog, req);
+	else
+		finish(d, req, result);
+}
+
+/* As many messages as the depth allows. False: the driver is busy, or that is none. */
 static bool offer(struct digest *d, struct digest_request *req)
 {
-	int r = d->driver->submit(d->instance, req);
+	uint32_t left = req->count - req->finished;
+	int r;
 
+	if (d->messages >= d->depth)
+		return false;
+	batch_fill(req, (uint32_t)min_u64(left, d->depth - d->messages));
+	memset(intact_digest_batch_behind(&req->batch), 0, d->driver->batch_bytes);
+	req->key = d->key;
+	r = d->driver->submit(d->instance, &req->batch);
 	if (r == -EBUSY)
 		return false;
 	if (r < 0)
-		finish(d, req, r);
+		batch_over(d, req, r);
+	else
+		d->messages += req->batch.count;
 	return true;
 }
 
@@ -285,57 +208,61 @@ static void offer_backlog(struct digest *d)
 
 	while ((req = queue_pop(&d->backlog)))
 		if (!offer(d, req)) {
-			queue_push_front(&d->backlog, req);
+			queue_insert(&d->backlog, req);
 			return;
 		}
 }
 
-static void request_start(struct digest *d, struct digest_request *req)
-{
-	assert(req->count > 0);
-	req->result = 0;
-	req->submitted = 0;
-	req->finished = 0;
-	req->next = NULL;
-	if (!d->synchronous)
-		memset(digest_request_behind(req), 0, d->driver->request_bytes);
-}
-
-void digest_submit(struct digest *d, struct digest_request *req)
-{
-	assert(!req->in_flight);
-	request_start(d, req);
-	req->in_flight = true;
-	d->in_flight++;
-	if (d->synchronous)
-		submit_sync(d, req);
-	else if (d->backlog.first || !offer(d, req))
-		queue_push(&d->backlog, req);
-}
-
 /* Takes what the driver has finished, which it lists last first. */
-static void collect(struct digest *d, void (*face)(void *, struct digest_request **))
+static void collect(struct digest *d, void (*face)(void *, struct intact_digest_batch **))
 {
-	struct digest_request *newest = NULL;
-	struct digest_request *oldest = NULL;
+	struct intact_digest_batch *newest = NULL;
+	struct intact_digest_batch *oldest = NULL;
 
+	if (d->messages == 0)
+		return;
 	face(d->instance, &newest);
 	while (newest) {
-		struct digest_request *next = newest->next;
+		struct intact_digest_batch *next = newest->next;
 
 		newest->next = oldest;
 		oldest = newest;
 		newest = next;
 	}
 	while (oldest) {
-		struct digest_request *next = oldest->next;
+		struct intact_digest_batch *next = oldest->next;
 
-		if (oldest == d->once)
-			oldest->in_flight = false;
-		else
-			queue_push(&d->finished, oldest);
+		assert(d->messages >= oldest->count);
+		d->messages -= oldest->count;
+		batch_over(d, request_of(oldest), oldest->result);
 		oldest = next;
 	}
+}
+
+/* ---- Requests ---- */
+
+static void request_start(struct digest *d, struct digest_request *req)
+{
+	assert(req->count > 0);
+	req->result = 0;
+	req->finished = 0;
+	req->keys_lost = 0;
+	req->number = d->number++;
+	req->in_flight = true;
+}
+
+void digest_submit(struct digest *d, struct digest_request *req)
+{
+	assert(!req->in_flight);
+	request_start(d, req);
+	d->in_flight++;
+	if (d->synchronous) {
+		finish(d, req, compute(d, req));
+		return;
+	}
+	queue_push(&d->backlog, req);
+	if (d->backlog.first == req)
+		offer_backlog(d);
 }
 
 /* Only of what has finished by now: a `done` may submit again, and a synchronous driver would keep
@@ -371,39 +298,46 @@ unsigned digest_poll(struct digest *d)
 	return run_done(d);
 }
 
-/* A device may be busy with the work of others, so ours waits as long as it takes. */
-static void drain(struct digest *d)
+bool digest_must_poll(const struct digest *d)
 {
-	for (;;) {
-		offer_backlog(d);
-		collect(d, d->driver->flush);
-		if (!d->backlog.first)
-			return;
+	return !d->synchronous && !(d->driver->flags & INTACT_DRIVER_WAKES) &&
+	       (d->messages > 0 || d->backlog.first);
+}
+
+/* One turn of waiting: a device may be busy with the work of others, so ours waits as long as it
+ * takes.
+ */
+static void drain_once(struct digest *d)
+{
+	offer_backlog(d);
+	if (d->messages == 0 && d->backlog.first)
 		sched_yield();
-	}
+	collect(d, d->driver->flush);
 }
 
 void digest_flush(struct digest *d)
 {
-	if (!d->synchronous)
-		drain(d);
+	if (!d->synchronous) {
+		do
+			drain_once(d);
+		while (d->backlog.first || d->messages > 0);
+	}
 	run_done(d);
 }
 
-static int once_async(struct digest *d)
+static int once_sync(struct digest *d, struct digest_request *req)
 {
-	int r;
+	request_start(d, req);
+	return compute(d, req);
+}
 
+static int once_async(struct digest *d, const struct digest_request *req)
+{
+	*d->once = *req;
 	request_start(d, d->once);
-	while ((r = d->driver->submit(d->instance, d->once)) == -EBUSY) {
-		collect(d, d->driver->flush);
-		sched_yield();
-	}
-	if (r < 0)
-		return r;
-	d->once->in_flight = true;
+	queue_push(&d->backlog, d->once);
 	while (d->once->in_flight)
-		collect(d, d->driver->flush);
+		drain_once(d);
 	return d->once->result;
 }
 
@@ -417,8 +351,5 @@ int digest_once(struct digest *d, const void *message, size_t bytes, uint8_t *ta
 		.tag_stride_bytes = d->shape.tag_bytes,
 	};
 
-	if (d->synchronous)
-		return d->driver->compute(d->instance, &req);
-	*d->once = req;
-	return once_async(d);
+	return d->synchronous ? once_sync(d, &req) : once_async(d, &req);
 }

@@ -16,59 +16,28 @@
 #ifndef INTACT_DIGEST_DIGEST_H
 #define INTACT_DIGEST_DIGEST_H
 
+#include <intact-digest.h>
 #include <intact.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define DIGEST_BYTES_MAX     64
-#define DIGEST_KEY_BYTES_MAX 4096
-#define DIGEST_SALT_BYTES    16
+#define DIGEST_BYTES_MAX     INTACT_DIGEST_BYTES_MAX
+#define DIGEST_KEY_BYTES_MAX INTACT_DIGEST_KEY_BYTES_MAX
+#define DIGEST_SALT_BYTES    INTACT_DIGEST_SALT_BYTES
 
-/* What a name stands for (docs/format.md section 4). All constant data. */
-enum digest_hash {
-	DIGEST_CRC32C,
-	DIGEST_CRC32,
-	DIGEST_XXHASH64,
-	DIGEST_MD5,
-	DIGEST_SHA1,
-	DIGEST_SHA224,
-	DIGEST_SHA256,
-	DIGEST_SHA384,
-	DIGEST_SHA512,
-	DIGEST_SHA3_224,
-	DIGEST_SHA3_256,
-	DIGEST_SHA3_384,
-	DIGEST_SHA3_512,
-	DIGEST_BLAKE2B_160,
-	DIGEST_BLAKE2B_256,
-	DIGEST_BLAKE2B_384,
-	DIGEST_BLAKE2B_512,
-	DIGEST_BLAKE2S_256,
-	DIGEST_AES_CMAC,
-	DIGEST_HASHES
-};
-
-struct digest_algorithm {
-	const char *name;  /* the kernel's: "hmac(sha256)" */
-	const char *alias; /* integritysetup's where it differs: "hmac-sha256"; else NULL */
-	enum digest_hash hash;
-	bool hmac;  /* HMAC over hash */
-	bool keyed; /* hmac, or cmac(aes) */
-	uint16_t digest_bytes;
-	uint16_t hash_block_bytes; /* of the hash inside, for HMAC; 0 for checksums */
-};
+/* Algorithms are the kernel's (docs/format.md section 4). All constant data. */
 
 /* All algorithms, checksums first; ends with a NULL name. */
-const struct digest_algorithm *digest_algorithms(void);
+const struct intact_digest_algorithm *digest_algorithms(void);
 
 /* By either name ("phmac(X)" is hmac(X)); NULL when unknown. */
-const struct digest_algorithm *digest_algorithm_find(const char *name);
+const struct intact_digest_algorithm *digest_algorithm_find(const char *name);
 
 /* How to choose among the drivers of an algorithm: intact.h has enum intact_digest_policy. */
 struct digest_spec {
-	const struct digest_algorithm *algorithm;
+	const struct intact_digest_algorithm *algorithm;
 	const uint8_t *key;  /* copied into the driver's state; the caller wipes its own */
 	size_t key_bytes;    /* 0: no key */
 	const uint8_t *salt; /* DIGEST_SALT_BYTES put before every message of a salted request;
@@ -76,7 +45,11 @@ struct digest_spec {
 	size_t tag_bytes;    /* digests are cut, or padded with zero bytes, to this; 0: the digest's
 				own size */
 	enum intact_digest_policy policy;
-	const char *driver;    /* this driver or none; NULL: the policy decides */
+	const char *driver; /* "NAME" or "NAME:KEY=VALUE,…": this driver or none; NULL: the
+				  policy decides */
+	uint32_t depth;	    /* messages that an asynchronous driver has at once; 0: a good many */
+	void (*wake)(void *opaque); /* from any thread: digest_poll has something to do; or NULL */
+	void *wake_opaque;
 	const char *parameter; /* what the user calls it, for messages: "internal hash",
 				  "journal_mac" */
 	bool quiet;	       /* do not log the choice */
@@ -84,10 +57,11 @@ struct digest_spec {
 
 struct digest;
 
-/* Finds a driver, has it self-tested, and keys it.
+/* Finds a driver, has it self-tested, and keys it. The log is used until digest_close.
  *
  *   -ENOKEY    a keyed algorithm without key
- *   -EINVAL    a key for an unkeyed one, or a key of impossible length; tag_bytes over 255
+ *   -EINVAL    a key for an unkeyed one, or a key of impossible length; tag_bytes over 255; an
+ *              option that the driver does not know or cannot obey
  *   -ENOENT    no driver of this name, or none that the policy allows, has the algorithm; the
  *              message lists those that do
  *   -EIO       the driver failed its self-test
@@ -98,23 +72,19 @@ int digest_open(const struct digest_spec *spec, const struct intact_log *log, st
 /* Takes NULL. No request may be in flight. Wipes key material. */
 void digest_close(struct digest *d);
 
-const struct digest_algorithm *digest_algorithm(const struct digest *d);
+const struct intact_digest_algorithm *digest_algorithm(const struct digest *d);
 const char *digest_driver_name(const struct digest *d); /* "openssl", "mb" … */
 bool digest_is_synchronous(const struct digest *d);
 size_t digest_tag_bytes(const struct digest *d);
 
-/* `count` messages of `message_bytes`, `stride_bytes` apart; message i gets, in this order, the
- * salt (if DIGEST_SALTED), le64(sector + i * sector_step) (if DIGEST_SECTOR) and its bytes put
- * through the digest. Tag i goes to tags + i * tag_stride_bytes, tag_bytes of it.
+/* A request is any number of messages, laid out as the batches that drivers get (intact-digest.h);
+ * the flags are theirs.
  */
-#define DIGEST_SALTED (1u << 0)
-#define DIGEST_SECTOR (1u << 1)
-/* The DIGEST_HEADROOM_BYTES before each message are scratch memory, which a driver may overwrite to
- * have the prefix and the message in one piece; without the flag, one that needs that copies.
- */
-#define DIGEST_HEADROOM		(1u << 2)
-#define DIGEST_HEADROOM_BYTES	(DIGEST_SALT_BYTES + 8)
-#define DIGEST_PREFIX_BYTES_MAX (DIGEST_SALT_BYTES + 8)
+#define DIGEST_SALTED		INTACT_DIGEST_SALTED
+#define DIGEST_SECTOR		INTACT_DIGEST_SECTOR
+#define DIGEST_HEADROOM		INTACT_DIGEST_HEADROOM
+#define DIGEST_HEADROOM_BYTES	INTACT_DIGEST_HEADROOM_BYTES
+#define DIGEST_PREFIX_BYTES_MAX INTACT_DIGEST_PREFIX_BYTES_MAX
 
 /* Zeroed by the caller before its first use; used again as it is, whatever was changed in it. */
 struct digest_request {
@@ -134,11 +104,14 @@ struct digest_request {
 	/* Set before `done`: 0, or why tags must not be used. */
 	int result;
 
-	/* The digest layer's. */
+	/* The digest layer's. One batch at a time is with the driver, usually all of it. */
 	struct digest_request *next;
-	uint32_t submitted; /* messages handed to the driver */
+	uint64_t number;    /* in the order of arrival */
 	uint32_t finished;  /* messages whose tags are written */
+	uint32_t key;	    /* the batch was submitted with */
+	uint32_t keys_lost; /* how often */
 	bool in_flight;
+	_Alignas(16) struct intact_digest_batch batch; /* last: the driver's memory is behind it */
 };
 
 /* Bytes of one request for this digest, struct digest_request and what the driver keeps behind it,
@@ -150,6 +123,11 @@ void digest_submit(struct digest *d, struct digest_request *req);
 
 /* Runs `done` of finished requests; returns how many. Does not wait. */
 unsigned digest_poll(struct digest *d);
+
+/* Whether digest_poll has to be called again although nobody will call `wake`: the driver has
+ * something and cannot do that.
+ */
+bool digest_must_poll(const struct digest *d);
 
 /* Makes everything submitted finish, and runs `done` of it. May wait for an asynchronous driver:
  * not for the loop. */

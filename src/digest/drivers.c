@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "digest/drivers.h"
 
-static const struct digest_driver *const drivers[] = {
+static const struct intact_digest_driver *const drivers[] = {
 	&digest_openssl_sha,
 	&digest_openssl_sha3,
 	&digest_openssl_cmac,
@@ -14,7 +14,7 @@ static const struct digest_driver *const drivers[] = {
 	NULL,
 };
 
-const struct digest_driver *const *digest_drivers(void)
+const struct intact_digest_driver *const *digest_drivers(void)
 {
 	return drivers;
 }

@@ -6,18 +6,19 @@
 #ifndef INTACT_DIGEST_DRIVERS_H
 #define INTACT_DIGEST_DRIVERS_H
 
+#include "digest/digest.h"
 #include "digest/driver.h"
 
 /* libcrypto is three drivers of one name, each for algorithms of its own. */
-extern const struct digest_driver digest_openssl_sha;
-extern const struct digest_driver digest_openssl_sha3;
-extern const struct digest_driver digest_openssl_cmac;
-extern const struct digest_driver digest_isal;
-extern const struct digest_driver digest_xxhash;
-extern const struct digest_driver digest_blake2;
-extern const struct digest_driver digest_mb; /* if HAVE_IPSEC_MB */
+extern const struct intact_digest_driver digest_openssl_sha;
+extern const struct intact_digest_driver digest_openssl_sha3;
+extern const struct intact_digest_driver digest_openssl_cmac;
+extern const struct intact_digest_driver digest_isal;
+extern const struct intact_digest_driver digest_xxhash;
+extern const struct intact_digest_driver digest_blake2;
+extern const struct intact_digest_driver digest_mb; /* if HAVE_IPSEC_MB */
 
 /* All of them, NULL-terminated. */
-const struct digest_driver *const *digest_drivers(void);
+const struct intact_digest_driver *const *digest_drivers(void);
 
 #endif

@@ -15,7 +15,7 @@ struct flat {
 	_Alignas(64) uint8_t outer[FLAT_STATE_BYTES_MAX]; /* HMAC's second hash */
 	_Alignas(64) uint8_t running[FLAT_STATE_BYTES_MAX];
 	const struct flat_hash *hash;
-	struct digest_shape shape;
+	struct intact_digest_shape shape;
 	bool hmac;
 };
 
@@ -55,10 +55,10 @@ static void set_key(struct flat *f, size_t block_bytes, const uint8_t *key, size
 	secret_wipe(short_key, sizeof(short_key));
 }
 
-int flat_open(const struct flat_hash *hash, const struct digest_algorithm *algorithm,
-	      const uint8_t *key, size_t key_bytes, const struct digest_shape *shape,
+int flat_open(const struct flat_hash *hash, const struct intact_digest_setup *setup,
 	      void **ret_instance)
 {
+	const struct intact_digest_algorithm *algorithm = setup->algorithm;
 	struct flat *f = aligned_alloc(_Alignof(struct flat), sizeof(*f));
 
 	assert(hash->state_bytes <= FLAT_STATE_BYTES_MAX);
@@ -66,14 +66,14 @@ int flat_open(const struct flat_hash *hash, const struct digest_algorithm *algor
 		return -ENOMEM;
 	memset(f, 0, sizeof(*f));
 	f->hash = hash;
-	f->shape = *shape;
+	f->shape = *setup->shape;
 	f->hmac = algorithm->hmac;
 	if (f->hmac)
-		set_key(f, algorithm->hash_block_bytes, key, key_bytes);
+		set_key(f, algorithm->hash_block_bytes, setup->key, setup->key_bytes);
 	else
-		hash->start(f->plain, shape->digest_bytes);
+		hash->start(f->plain, f->shape.digest_bytes);
 	memcpy(f->salted, f->plain, hash->state_bytes);
-	hash->update(f->salted, shape->salt, sizeof(shape->salt));
+	hash->update(f->salted, f->shape.salt, sizeof(f->shape.salt));
 	*ret_instance = f;
 	return 0;
 }
@@ -84,19 +84,19 @@ void flat_close(void *instance)
 	free(instance);
 }
 
-static void compute_one(struct flat *f, const struct digest_request *req, uint32_t i,
+static void compute_one(struct flat *f, const struct intact_digest_batch *batch, uint32_t i,
 			uint8_t *digest)
 {
 	const struct flat_hash *hash = f->hash;
-	const uint8_t *start = req->flags & DIGEST_SALTED ? f->salted : f->plain;
+	const uint8_t *start = batch->flags & INTACT_DIGEST_SALTED ? f->salted : f->plain;
 	uint8_t sector[8];
 
 	memcpy(f->running, start, hash->state_bytes);
-	if (req->flags & DIGEST_SECTOR) {
-		put_le64(sector, digest_message_sector(req, i));
+	if (batch->flags & INTACT_DIGEST_SECTOR) {
+		put_le64(sector, intact_digest_sector(batch, i));
 		hash->update(f->running, sector, sizeof(sector));
 	}
-	hash->update(f->running, digest_message(req, i), req->message_bytes);
+	hash->update(f->running, intact_digest_message(batch, i), batch->message_bytes);
 	hash->finish(f->running, digest, f->shape.digest_bytes);
 	if (!f->hmac)
 		return;
@@ -105,14 +105,14 @@ static void compute_one(struct flat *f, const struct digest_request *req, uint32
 	hash->finish(f->running, digest, f->shape.digest_bytes);
 }
 
-int flat_compute(void *instance, struct digest_request *req)
+int flat_compute(void *instance, struct intact_digest_batch *batch)
 {
 	struct flat *f = instance;
-	uint8_t digest[DIGEST_BYTES_MAX];
+	uint8_t digest[INTACT_DIGEST_BYTES_MAX];
 
-	for (uint32_t i = 0; i < req->count; i++) {
-		compute_one(f, req, i, digest);
-		digest_store(&f->shape, req, i, digest);
+	for (uint32_t i = 0; i < batch->count; i++) {
+		compute_one(f, batch, i, digest);
+		intact_digest_store(&f->shape, batch, i, digest);
 	}
 	return 0;
 }

@@ -17,11 +17,10 @@ struct flat_hash {
 	void (*finish)(void *state, uint8_t *digest, size_t digest_bytes);
 };
 
-/* As the members of struct digest_driver; with HMAC if the algorithm says so. */
-int flat_open(const struct flat_hash *hash, const struct digest_algorithm *algorithm,
-	      const uint8_t *key, size_t key_bytes, const struct digest_shape *shape,
+/* As the members of struct intact_digest_driver; with HMAC if the algorithm says so. */
+int flat_open(const struct flat_hash *hash, const struct intact_digest_setup *setup,
 	      void **ret_instance);
 void flat_close(void *instance);
-int flat_compute(void *instance, struct digest_request *req);
+int flat_compute(void *instance, struct intact_digest_batch *batch);
 
 #endif

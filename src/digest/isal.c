@@ -25,7 +25,7 @@ struct isal {
 	uint32_t plain;	     /* register before a message without salt */
 	uint32_t salted;     /* after the salt */
 	uint32_t complement; /* to be XORed onto the result */
-	struct digest_shape shape;
+	struct intact_digest_shape shape;
 	uint32_t table[8][256]; /* what byte n of eight does to the register after all eight */
 };
 
@@ -73,28 +73,25 @@ static void table_init(struct isal *s, uint32_t polynomial)
 		}
 }
 
-static enum driver_fit isal_fit(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit isal_fit(const struct intact_digest_algorithm *algorithm)
 {
-	bool has = algorithm->hash == DIGEST_CRC32C || algorithm->hash == DIGEST_CRC32;
+	bool has = algorithm->hash == INTACT_HASH_CRC32C || algorithm->hash == INTACT_HASH_CRC32;
 
-	return has ? DRIVER_FITS : DRIVER_CANNOT;
+	return has ? INTACT_DRIVER_FITS : INTACT_DRIVER_CANNOT;
 }
 
-static int isal_open(const struct digest_algorithm *algorithm, const uint8_t *key, size_t key_bytes,
-		     const struct digest_shape *shape, void **ret_instance)
+static int isal_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
-	bool crc32c = algorithm->hash == DIGEST_CRC32C;
+	bool crc32c = setup->algorithm->hash == INTACT_HASH_CRC32C;
 	struct isal *s = calloc(1, sizeof(*s));
 
-	(void)key;
-	(void)key_bytes;
 	if (!s)
 		return -ENOMEM;
-	s->shape = *shape;
+	s->shape = *setup->shape;
 	s->update = crc32c ? crc32c_update : crc32_update;
 	s->plain = crc32c ? ~0u : 0; /* the kernel's crc32 has neither complement */
 	s->complement = s->plain;
-	s->salted = s->update(s->plain, shape->salt, sizeof(shape->salt));
+	s->salted = s->update(s->plain, s->shape.salt, sizeof(s->shape.salt));
 	table_init(s, crc32c ? POLYNOMIAL_CRC32C : POLYNOMIAL_CRC32);
 	*ret_instance = s;
 	return 0;
@@ -105,28 +102,28 @@ static void isal_close(void *instance)
 	free(instance);
 }
 
-static int isal_compute(void *instance, struct digest_request *req)
+static int isal_compute(void *instance, struct intact_digest_batch *batch)
 {
 	struct isal *s = instance;
-	uint32_t start = req->flags & DIGEST_SALTED ? s->salted : s->plain;
+	uint32_t start = batch->flags & INTACT_DIGEST_SALTED ? s->salted : s->plain;
 
-	for (uint32_t i = 0; i < req->count; i++) {
+	for (uint32_t i = 0; i < batch->count; i++) {
 		uint32_t crc = start;
 		uint8_t digest[4];
 
-		if (req->flags & DIGEST_SECTOR)
-			crc = update_le64(s, crc, digest_message_sector(req, i));
-		crc = update(s, crc, digest_message(req, i), req->message_bytes);
+		if (batch->flags & INTACT_DIGEST_SECTOR)
+			crc = update_le64(s, crc, intact_digest_sector(batch, i));
+		crc = update(s, crc, intact_digest_message(batch, i), batch->message_bytes);
 		put_le32(digest, crc ^ s->complement);
-		digest_store(&s->shape, req, i, digest);
+		intact_digest_store(&s->shape, batch, i, digest);
 	}
 	return 0;
 }
 
-const struct digest_driver digest_isal = {
+const struct intact_digest_driver digest_isal = {
 	.name = "isal",
 	.description = "ISA-L",
-	.flags = DRIVER_SYNC,
+	.flags = INTACT_DRIVER_SYNC,
 	.priority = 100,
 	.fit = isal_fit,
 	.open = isal_open,

@@ -8,7 +8,8 @@
 
 #include <string.h>
 
-static bool is_preferred(const struct digest_driver *driver, const struct digest_algorithm *a)
+static bool is_preferred(const struct intact_digest_driver *driver,
+			 const struct intact_digest_algorithm *a)
 {
 	struct digest_spec spec = {
 		.algorithm = a,
@@ -21,7 +22,7 @@ static bool is_preferred(const struct digest_driver *driver, const struct digest
 	       choice.driver == driver;
 }
 
-static int tell(const struct digest_driver *driver, const struct digest_algorithm *a,
+static int tell(const struct intact_digest_driver *driver, const struct intact_digest_algorithm *a,
 		int (*each)(void *opaque, const struct intact_digest_info *info), void *opaque)
 {
 	struct intact_digest_info info = {
@@ -31,10 +32,10 @@ static int tell(const struct digest_driver *driver, const struct digest_algorith
 		.description = driver->description,
 		.digest_bytes = a->digest_bytes,
 		.keyed = a->keyed,
-		.synchronous = driver->flags & DRIVER_SYNC,
-		.asynchronous = driver->flags & DRIVER_ASYNC,
-		.hardware = driver->flags & DRIVER_HARDWARE,
-		.key_outside = driver->flags & DRIVER_KEY_OUTSIDE,
+		.synchronous = driver->flags & INTACT_DRIVER_SYNC,
+		.asynchronous = driver->flags & INTACT_DRIVER_ASYNC,
+		.hardware = driver->flags & INTACT_DRIVER_HARDWARE,
+		.key_outside = driver->flags & INTACT_DRIVER_KEY_OUTSIDE,
 		.preferred = is_preferred(driver, a),
 		.self_test = digest_selftest(driver, a),
 	};
@@ -45,9 +46,10 @@ static int tell(const struct digest_driver *driver, const struct digest_algorith
 int intact_digest_list(int (*each)(void *opaque, const struct intact_digest_info *info),
 		       void *opaque)
 {
-	for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++)
-		for (const struct digest_driver *const *d = digest_drivers(); *d; d++) {
-			int r = (*d)->fit(a) == DRIVER_CANNOT ? 0 : tell(*d, a, each, opaque);
+	for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++)
+		for (const struct intact_digest_driver *const *d = digest_drivers(); *d; d++) {
+			int r = (*d)->fit(a) == INTACT_DRIVER_CANNOT ? 0
+								     : tell(*d, a, each, opaque);
 
 			if (r != 0)
 				return r;

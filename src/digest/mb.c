@@ -31,9 +31,9 @@
 
 /* A message in flight. */
 struct slot {
-	_Alignas(64) uint8_t piece[DIGEST_PREFIX_BYTES_MAX + MESSAGE_BYTES_MAX];
-	uint8_t digest[DIGEST_BYTES_MAX];
-	struct digest_request *req;
+	_Alignas(64) uint8_t piece[INTACT_DIGEST_PREFIX_BYTES_MAX + MESSAGE_BYTES_MAX];
+	uint8_t digest[INTACT_DIGEST_BYTES_MAX];
+	struct intact_digest_batch *batch;
 	uint32_t index; /* of the message in its request */
 	struct slot *next_free;
 };
@@ -47,12 +47,12 @@ struct mb {
 	struct slot *free_slots;
 	unsigned in_flight; /* messages */
 	void *single;	    /* libcrypto's instance */
-	struct digest_shape shape;
+	struct intact_digest_shape shape;
 	IMB_HASH_ALG hash;
 	unsigned lanes;
 	unsigned worth; /* fewer messages than this are quicker one by one */
 	bool idle;	/* nothing submitted since the last poll */
-	struct digest_request *finished;
+	struct intact_digest_batch *finished;
 };
 
 struct mb_hash {
@@ -60,12 +60,12 @@ struct mb_hash {
 	bool wide; /* 64-bit words: half the lanes */
 };
 
-static const struct mb_hash hashes[DIGEST_HASHES] = {
-	[DIGEST_SHA1] = {IMB_AUTH_SHA_1, IMB_AUTH_HMAC_SHA_1, false},
-	[DIGEST_SHA224] = {IMB_AUTH_SHA_224, IMB_AUTH_HMAC_SHA_224, false},
-	[DIGEST_SHA256] = {IMB_AUTH_SHA_256, IMB_AUTH_HMAC_SHA_256, false},
-	[DIGEST_SHA384] = {IMB_AUTH_SHA_384, IMB_AUTH_HMAC_SHA_384, true},
-	[DIGEST_SHA512] = {IMB_AUTH_SHA_512, IMB_AUTH_HMAC_SHA_512, true},
+static const struct mb_hash hashes[INTACT_HASHES] = {
+	[INTACT_HASH_SHA1] = {IMB_AUTH_SHA_1, IMB_AUTH_HMAC_SHA_1, false},
+	[INTACT_HASH_SHA224] = {IMB_AUTH_SHA_224, IMB_AUTH_HMAC_SHA_224, false},
+	[INTACT_HASH_SHA256] = {IMB_AUTH_SHA_256, IMB_AUTH_HMAC_SHA_256, false},
+	[INTACT_HASH_SHA384] = {IMB_AUTH_SHA_384, IMB_AUTH_HMAC_SHA_384, true},
+	[INTACT_HASH_SHA512] = {IMB_AUTH_SHA_512, IMB_AUTH_HMAC_SHA_512, true},
 };
 
 /* GB/s on one core of a processor that has everything (AVX-512, SHA extensions), blocks of 4096
@@ -79,11 +79,11 @@ static const struct mb_hash hashes[DIGEST_HASHES] = {
  * Nothing is lost from AVX2 on (without the SHA extensions libcrypto falls far behind), and nothing
  * to speak of won below.
  */
-static enum driver_fit mb_fit(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit mb_fit(const struct intact_digest_algorithm *algorithm)
 {
 	if (!hashes[algorithm->hash].hash)
-		return DRIVER_CANNOT;
-	return imb_get_feature_flags() & IMB_FEATURE_AVX2 ? DRIVER_FITS : DRIVER_SLOW;
+		return INTACT_DRIVER_CANNOT;
+	return imb_get_feature_flags() & IMB_FEATURE_AVX2 ? INTACT_DRIVER_FITS : INTACT_DRIVER_SLOW;
 }
 
 /* ---- Open and close ---- */
@@ -106,9 +106,9 @@ static unsigned lanes_of(const IMB_MGR *manager)
 /* Found by measuring: 16 lanes of SHA-256 take as long as seven messages through the SHA
  * extensions, of SHA-1 as five; 8 lanes of SHA-512 as two without such help.
  */
-static unsigned worth_of(enum digest_hash hash, unsigned lanes)
+static unsigned worth_of(enum intact_hash hash, unsigned lanes)
 {
-	return hash == DIGEST_SHA224 || hash == DIGEST_SHA256 ? lanes / 2 : lanes / 4 + 1;
+	return hash == INTACT_HASH_SHA224 || hash == INTACT_HASH_SHA256 ? lanes / 2 : lanes / 4 + 1;
 }
 
 static void one_block(const struct mb *m, const uint8_t *block, uint8_t *state)
@@ -160,7 +160,7 @@ static void hash_key(const struct mb *m, const uint8_t *key, size_t key_bytes, u
 static void set_key(struct mb *m, size_t block_bytes, const uint8_t *key, size_t key_bytes)
 {
 	uint8_t block[HMAC_BLOCK_BYTES_MAX];
-	uint8_t short_key[DIGEST_BYTES_MAX];
+	uint8_t short_key[INTACT_DIGEST_BYTES_MAX];
 
 	if (key_bytes > block_bytes) {
 		hash_key(m, key, key_bytes, short_key);
@@ -230,28 +230,27 @@ static void mb_close(void *instance)
 	free(m);
 }
 
-static int mb_init(struct mb *m, const struct digest_algorithm *algorithm, const uint8_t *key,
-		   size_t key_bytes)
+static int mb_init(struct mb *m, const struct intact_digest_setup *setup)
 {
+	const struct intact_digest_algorithm *algorithm = setup->algorithm;
 	const struct mb_hash *hash = &hashes[algorithm->hash];
 	int r = manager_init(m);
 
 	if (r == 0)
 		r = slots_init(m);
 	if (r == 0)
-		r = digest_openssl_sha.open(algorithm, key, key_bytes, &m->shape, &m->single);
+		r = digest_openssl_sha.open(setup, &m->single);
 	if (r < 0)
 		return r;
 	m->hash = algorithm->hmac ? hash->hmac : hash->hash;
 	m->lanes = lanes_of(m->manager) / (hash->wide ? 2 : 1);
 	m->worth = worth_of(algorithm->hash, m->lanes);
 	if (algorithm->hmac)
-		set_key(m, algorithm->hash_block_bytes, key, key_bytes);
+		set_key(m, algorithm->hash_block_bytes, setup->key, setup->key_bytes);
 	return 0;
 }
 
-static int mb_open(const struct digest_algorithm *algorithm, const uint8_t *key, size_t key_bytes,
-		   const struct digest_shape *shape, void **ret_instance)
+static int mb_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
 	struct mb *m = aligned_alloc(_Alignof(struct mb), sizeof(*m));
 	int r;
@@ -259,8 +258,8 @@ static int mb_open(const struct digest_algorithm *algorithm, const uint8_t *key,
 	if (!m)
 		return -ENOMEM;
 	memset(m, 0, sizeof(*m));
-	m->shape = *shape;
-	r = mb_init(m, algorithm, key, key_bytes);
+	m->shape = *setup->shape;
+	r = mb_init(m, setup);
 	if (r < 0) {
 		mb_close(m);
 		return r;
@@ -274,19 +273,19 @@ static int mb_open(const struct digest_algorithm *algorithm, const uint8_t *key,
 static void message_finished(struct mb *m, const IMB_JOB *job)
 {
 	struct slot *slot = job->user_data;
-	struct digest_request *req = slot->req;
+	struct intact_digest_batch *batch = slot->batch;
 
 	if (job->status == IMB_STATUS_COMPLETED)
-		digest_store(&m->shape, req, slot->index, slot->digest);
+		intact_digest_store(&m->shape, batch, slot->index, slot->digest);
 	else
-		req->result = -EIO;
+		batch->result = -EIO;
 	slot_free(m, slot);
 	m->in_flight--;
-	req->finished++;
-	if (req->finished < req->count)
+	batch->finished++;
+	if (batch->finished < batch->count)
 		return;
-	req->next = m->finished;
-	m->finished = req;
+	batch->next = m->finished;
+	m->finished = batch;
 }
 
 static void jobs_finished(struct mb *m, const IMB_JOB *job)
@@ -308,30 +307,30 @@ static void lanes_flush(struct mb *m)
 /* The message with its prefix, in one piece. */
 static const uint8_t *piece_of(struct mb *m, struct slot *slot, size_t *ret_bytes)
 {
-	const struct digest_request *req = slot->req;
-	const uint8_t *message = digest_message(req, slot->index);
-	uint8_t prefix[DIGEST_PREFIX_BYTES_MAX];
-	size_t prefix_bytes = digest_prefix(&m->shape, req, slot->index, prefix);
+	const struct intact_digest_batch *batch = slot->batch;
+	const uint8_t *message = intact_digest_message(batch, slot->index);
+	uint8_t prefix[INTACT_DIGEST_PREFIX_BYTES_MAX];
+	size_t prefix_bytes = intact_digest_prefix(&m->shape, batch, slot->index, prefix);
 	uint8_t *piece = slot->piece;
 
-	*ret_bytes = prefix_bytes + req->message_bytes;
+	*ret_bytes = prefix_bytes + batch->message_bytes;
 	if (prefix_bytes == 0)
 		return message;
-	if (req->flags & DIGEST_HEADROOM)
+	if (batch->flags & INTACT_DIGEST_HEADROOM)
 		piece = (uint8_t *)message - prefix_bytes;
 	memcpy(piece, prefix, prefix_bytes);
-	if (!(req->flags & DIGEST_HEADROOM))
-		memcpy(piece + prefix_bytes, message, req->message_bytes);
+	if (!(batch->flags & INTACT_DIGEST_HEADROOM))
+		memcpy(piece + prefix_bytes, message, batch->message_bytes);
 	return piece;
 }
 
-static void message_start(struct mb *m, struct digest_request *req, uint32_t index)
+static void message_start(struct mb *m, struct intact_digest_batch *batch, uint32_t index)
 {
 	struct slot *slot = slot_take(m);
 	IMB_JOB *job = IMB_GET_NEXT_JOB(m->manager);
 	size_t bytes;
 
-	slot->req = req;
+	slot->batch = batch;
 	slot->index = index;
 	job->cipher_mode = IMB_CIPHER_NULL;
 	job->cipher_direction = IMB_DIR_ENCRYPT;
@@ -346,83 +345,81 @@ static void message_start(struct mb *m, struct digest_request *req, uint32_t ind
 	job->u.HMAC._hashed_auth_key_xor_opad = m->outer;
 	job->user_data = slot;
 	m->in_flight++;
-	req->submitted++;
 	jobs_finished(m, IMB_SUBMIT_JOB_NOCHECK(m->manager));
 }
 
-static void messages_start(struct mb *m, struct digest_request *req, uint32_t count)
+static void messages_start(struct mb *m, struct intact_digest_batch *batch, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		if (m->in_flight == SLOTS)
 			lanes_flush(m);
-		message_start(m, req, i);
+		message_start(m, batch, i);
 	}
 }
 
 /* What the lanes do not take. (The library refuses HMAC of nothing.) */
-static bool is_for_lanes(const struct digest_request *req)
+static bool is_for_lanes(const struct intact_digest_batch *batch)
 {
-	return req->message_bytes > 0 && req->message_bytes <= MESSAGE_BYTES_MAX;
+	return batch->message_bytes > 0 && batch->message_bytes <= MESSAGE_BYTES_MAX;
 }
 
 /* Messages from `first` on, one by one. */
-static int compute_single(struct mb *m, const struct digest_request *req, uint32_t first)
+static int compute_single(struct mb *m, const struct intact_digest_batch *batch, uint32_t first)
 {
-	struct digest_request rest = *req;
+	struct intact_digest_batch rest = *batch;
 
 	if (rest.data)
-		rest.data += first * req->stride_bytes;
-	rest.sector = digest_message_sector(req, first);
-	rest.tags += first * req->tag_stride_bytes;
+		rest.data += first * batch->stride_bytes;
+	rest.sector = intact_digest_sector(batch, first);
+	rest.tags += first * batch->tag_stride_bytes;
 	rest.count -= first;
 	return rest.count > 0 ? digest_openssl_sha.compute(m->single, &rest) : 0;
 }
 
 /* ---- Faces ---- */
 
-static int mb_compute(void *instance, struct digest_request *req)
+static int mb_compute(void *instance, struct intact_digest_batch *batch)
 {
 	struct mb *m = instance;
-	uint32_t rest = req->count % m->lanes;
-	uint32_t by_lanes = rest < m->worth ? req->count - rest : req->count;
+	uint32_t rest = batch->count % m->lanes;
+	uint32_t by_lanes = rest < m->worth ? batch->count - rest : batch->count;
 	int r;
 
 	assert(m->in_flight == 0);
-	if (!is_for_lanes(req))
-		return compute_single(m, req, 0);
-	req->result = 0;
-	req->finished = 0;
-	messages_start(m, req, by_lanes);
+	if (!is_for_lanes(batch))
+		return compute_single(m, batch, 0);
+	batch->result = 0;
+	batch->finished = 0;
+	messages_start(m, batch, by_lanes);
 	lanes_flush(m);
 	m->finished = NULL; /* the caller knows */
-	r = compute_single(m, req, by_lanes);
-	return req->result < 0 ? req->result : r;
+	r = compute_single(m, batch, by_lanes);
+	return batch->result < 0 ? batch->result : r;
 }
 
-static int mb_submit(void *instance, struct digest_request *req)
+static int mb_submit(void *instance, struct intact_digest_batch *batch)
 {
 	struct mb *m = instance;
 
 	m->idle = false;
-	if (is_for_lanes(req)) {
-		messages_start(m, req, req->count);
+	if (is_for_lanes(batch)) {
+		messages_start(m, batch, batch->count);
 		return 0;
 	}
-	req->result = compute_single(m, req, 0);
-	req->submitted = req->count;
-	req->finished = req->count;
-	req->next = m->finished;
-	m->finished = req;
+	batch->result = compute_single(m, batch, 0);
+	batch->finished = batch->count;
+	batch->next = m->finished;
+	m->finished = batch;
 	return 0;
 }
 
-static void give(struct mb *m, struct digest_request **finished)
+static void give(struct mb *m, struct intact_digest_batch **finished)
 {
 	*finished = m->finished;
 	m->finished = NULL;
 }
 
-static void mb_poll(void *instance, struct digest_request **finished)
+static void mb_poll(void *instance, struct intact_digest_batch **finished)
 {
 	struct mb *m = instance;
 
@@ -432,7 +429,7 @@ static void mb_poll(void *instance, struct digest_request **finished)
 	give(m, finished);
 }
 
-static void mb_flush(void *instance, struct digest_request **finished)
+static void mb_flush(void *instance, struct intact_digest_batch **finished)
 {
 	struct mb *m = instance;
 
@@ -440,10 +437,10 @@ static void mb_flush(void *instance, struct digest_request **finished)
 	give(m, finished);
 }
 
-const struct digest_driver digest_mb = {
+const struct intact_digest_driver digest_mb = {
 	.name = "mb",
 	.description = "Intel multi-buffer library",
-	.flags = DRIVER_SYNC | DRIVER_ASYNC,
+	.flags = INTACT_DRIVER_SYNC | INTACT_DRIVER_ASYNC,
 	.priority = 200,
 	.fit = mb_fit,
 	.open = mb_open,

@@ -19,7 +19,7 @@
 struct cmac {
 	EVP_CIPHER *cipher;
 	EVP_CIPHER_CTX *context;
-	struct digest_shape shape;
+	struct intact_digest_shape shape;
 	uint8_t whole_key[AES_BLOCK_BYTES];  /* K1: for a last block that is full */
 	uint8_t padded_key[AES_BLOCK_BYTES]; /* K2: for one that had to be padded */
 	size_t chunk_bytes;		     /* waiting in chunk */
@@ -28,9 +28,9 @@ struct cmac {
 
 static const uint8_t zero_iv[AES_BLOCK_BYTES];
 
-static enum driver_fit cmac_fit(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit cmac_fit(const struct intact_digest_algorithm *algorithm)
 {
-	return algorithm->hash == DIGEST_AES_CMAC ? DRIVER_FITS : DRIVER_CANNOT;
+	return algorithm->hash == INTACT_HASH_AES_CMAC ? INTACT_DRIVER_FITS : INTACT_DRIVER_CANNOT;
 }
 
 /* EVP's functions return 1 when all is well; these do too. */
@@ -143,21 +143,19 @@ static void cmac_close(void *instance)
 	free(c);
 }
 
-static int cmac_open(const struct digest_algorithm *algorithm, const uint8_t *key, size_t key_bytes,
-		     const struct digest_shape *shape, void **ret_instance)
+static int cmac_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
 	struct cmac *c;
 
-	(void)algorithm;
-	if (!cipher_for(key_bytes))
+	if (!cipher_for(setup->key_bytes))
 		return -EINVAL;
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	c->shape = *shape;
-	c->cipher = EVP_CIPHER_fetch(NULL, cipher_for(key_bytes), NULL);
+	c->shape = *setup->shape;
+	c->cipher = EVP_CIPHER_fetch(NULL, cipher_for(setup->key_bytes), NULL);
 	c->context = EVP_CIPHER_CTX_new();
-	if (!c->cipher || !c->context || !set_key(c, key)) {
+	if (!c->cipher || !c->context || !set_key(c, setup->key)) {
 		cmac_close(c);
 		return -EIO;
 	}
@@ -165,33 +163,34 @@ static int cmac_open(const struct digest_algorithm *algorithm, const uint8_t *ke
 	return 0;
 }
 
-static int compute_one(struct cmac *c, const struct digest_request *req, uint32_t i,
+static int compute_one(struct cmac *c, const struct intact_digest_batch *batch, uint32_t i,
 		       uint8_t *digest)
 {
-	uint8_t prefix[DIGEST_PREFIX_BYTES_MAX];
-	size_t prefix_bytes = digest_prefix(&c->shape, req, i, prefix);
+	uint8_t prefix[INTACT_DIGEST_PREFIX_BYTES_MAX];
+	size_t prefix_bytes = intact_digest_prefix(&c->shape, batch, i, prefix);
 
 	return cmac_start(c) && cmac_add(c, prefix, prefix_bytes) &&
-	       cmac_add(c, digest_message(req, i), req->message_bytes) && cmac_finish(c, digest);
+	       cmac_add(c, intact_digest_message(batch, i), batch->message_bytes) &&
+	       cmac_finish(c, digest);
 }
 
-static int cmac_compute(void *instance, struct digest_request *req)
+static int cmac_compute(void *instance, struct intact_digest_batch *batch)
 {
 	struct cmac *c = instance;
-	uint8_t digest[DIGEST_BYTES_MAX];
+	uint8_t digest[INTACT_DIGEST_BYTES_MAX];
 
-	for (uint32_t i = 0; i < req->count; i++) {
-		if (!compute_one(c, req, i, digest))
+	for (uint32_t i = 0; i < batch->count; i++) {
+		if (!compute_one(c, batch, i, digest))
 			return -EIO;
-		digest_store(&c->shape, req, i, digest);
+		intact_digest_store(&c->shape, batch, i, digest);
 	}
 	return 0;
 }
 
-const struct digest_driver digest_openssl_cmac = {
+const struct intact_digest_driver digest_openssl_cmac = {
 	.name = "openssl",
 	.description = "libcrypto",
-	.flags = DRIVER_SYNC,
+	.flags = INTACT_DRIVER_SYNC,
 	.priority = 100,
 	.fit = cmac_fit,
 	.open = cmac_open,

@@ -52,27 +52,26 @@ FLAT_HASH(sha256, SHA256_CTX, SHA256_Init, SHA256_Update, SHA256_Final);
 FLAT_HASH(sha384, SHA512_CTX, SHA384_Init, SHA384_Update, SHA384_Final);
 FLAT_HASH(sha512, SHA512_CTX, SHA512_Init, SHA512_Update, SHA512_Final);
 
-static const struct flat_hash *const hashes[DIGEST_HASHES] = {
-	[DIGEST_MD5] = &flat_md5,	[DIGEST_SHA1] = &flat_sha1,
-	[DIGEST_SHA224] = &flat_sha224, [DIGEST_SHA256] = &flat_sha256,
-	[DIGEST_SHA384] = &flat_sha384, [DIGEST_SHA512] = &flat_sha512,
+static const struct flat_hash *const hashes[INTACT_HASHES] = {
+	[INTACT_HASH_MD5] = &flat_md5,	     [INTACT_HASH_SHA1] = &flat_sha1,
+	[INTACT_HASH_SHA224] = &flat_sha224, [INTACT_HASH_SHA256] = &flat_sha256,
+	[INTACT_HASH_SHA384] = &flat_sha384, [INTACT_HASH_SHA512] = &flat_sha512,
 };
 
-static enum driver_fit openssl_sha_fit(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit openssl_sha_fit(const struct intact_digest_algorithm *algorithm)
 {
-	return hashes[algorithm->hash] ? DRIVER_FITS : DRIVER_CANNOT;
+	return hashes[algorithm->hash] ? INTACT_DRIVER_FITS : INTACT_DRIVER_CANNOT;
 }
 
-static int openssl_sha_open(const struct digest_algorithm *algorithm, const uint8_t *key,
-			    size_t key_bytes, const struct digest_shape *shape, void **ret_instance)
+static int openssl_sha_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
-	return flat_open(hashes[algorithm->hash], algorithm, key, key_bytes, shape, ret_instance);
+	return flat_open(hashes[setup->algorithm->hash], setup, ret_instance);
 }
 
-const struct digest_driver digest_openssl_sha = {
+const struct intact_digest_driver digest_openssl_sha = {
 	.name = "openssl",
 	.description = "libcrypto",
-	.flags = DRIVER_SYNC,
+	.flags = INTACT_DRIVER_SYNC,
 	.priority = 100,
 	.fit = openssl_sha_fit,
 	.open = openssl_sha_open,

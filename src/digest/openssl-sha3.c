@@ -15,22 +15,22 @@
 struct sha3 {
 	EVP_MD *md;
 	EVP_MD_CTX *context;
-	struct digest_shape shape;
+	struct intact_digest_shape shape;
 	size_t block_bytes; /* of the key blocks; 0: no HMAC */
 	uint8_t inner[HMAC_BLOCK_BYTES_MAX];
 	uint8_t outer[HMAC_BLOCK_BYTES_MAX];
 };
 
-static const char *const names[DIGEST_HASHES] = {
-	[DIGEST_SHA3_224] = "SHA3-224",
-	[DIGEST_SHA3_256] = "SHA3-256",
-	[DIGEST_SHA3_384] = "SHA3-384",
-	[DIGEST_SHA3_512] = "SHA3-512",
+static const char *const names[INTACT_HASHES] = {
+	[INTACT_HASH_SHA3_224] = "SHA3-224",
+	[INTACT_HASH_SHA3_256] = "SHA3-256",
+	[INTACT_HASH_SHA3_384] = "SHA3-384",
+	[INTACT_HASH_SHA3_512] = "SHA3-512",
 };
 
-static enum driver_fit sha3_fit(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit sha3_fit(const struct intact_digest_algorithm *algorithm)
 {
-	return names[algorithm->hash] ? DRIVER_FITS : DRIVER_CANNOT;
+	return names[algorithm->hash] ? INTACT_DRIVER_FITS : INTACT_DRIVER_CANNOT;
 }
 
 /* EVP's functions return 1 when all is well; these do too. */
@@ -48,7 +48,7 @@ static int sha3_finish(struct sha3 *s, uint8_t *digest)
 
 static int set_key(struct sha3 *s, size_t block_bytes, const uint8_t *key, size_t key_bytes)
 {
-	uint8_t short_key[DIGEST_BYTES_MAX];
+	uint8_t short_key[INTACT_DIGEST_BYTES_MAX];
 
 	if (key_bytes > block_bytes) {
 		if (!EVP_DigestUpdate(s->context, key, key_bytes) || !sha3_finish(s, short_key))
@@ -75,19 +75,20 @@ static void sha3_close(void *instance)
 	free(s);
 }
 
-static int sha3_open(const struct digest_algorithm *algorithm, const uint8_t *key, size_t key_bytes,
-		     const struct digest_shape *shape, void **ret_instance)
+static int sha3_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
+	const struct intact_digest_algorithm *algorithm = setup->algorithm;
 	struct sha3 *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
-	s->shape = *shape;
+	s->shape = *setup->shape;
 	s->md = EVP_MD_fetch(NULL, names[algorithm->hash], NULL);
 	s->context = EVP_MD_CTX_new();
 	if (!s->md || !s->context || !EVP_DigestInit_ex2(s->context, s->md, NULL))
 		goto fail;
-	if (algorithm->hmac && !set_key(s, algorithm->hash_block_bytes, key, key_bytes))
+	if (algorithm->hmac &&
+	    !set_key(s, algorithm->hash_block_bytes, setup->key, setup->key_bytes))
 		goto fail;
 	*ret_instance = s;
 	return 0;
@@ -96,13 +97,14 @@ fail:
 	return -EIO;
 }
 
-static int compute_one(struct sha3 *s, const struct digest_request *req, uint32_t i,
+static int compute_one(struct sha3 *s, const struct intact_digest_batch *batch, uint32_t i,
 		       uint8_t *digest)
 {
-	uint8_t prefix[DIGEST_PREFIX_BYTES_MAX];
-	size_t prefix_bytes = digest_prefix(&s->shape, req, i, prefix);
+	uint8_t prefix[INTACT_DIGEST_PREFIX_BYTES_MAX];
+	size_t prefix_bytes = intact_digest_prefix(&s->shape, batch, i, prefix);
 	int ok = sha3_start(s, s->inner) && EVP_DigestUpdate(s->context, prefix, prefix_bytes) &&
-		 EVP_DigestUpdate(s->context, digest_message(req, i), req->message_bytes) &&
+		 EVP_DigestUpdate(s->context, intact_digest_message(batch, i),
+				  batch->message_bytes) &&
 		 sha3_finish(s, digest);
 
 	if (!ok || !s->block_bytes)
@@ -112,23 +114,23 @@ static int compute_one(struct sha3 *s, const struct digest_request *req, uint32_
 	       sha3_finish(s, digest);
 }
 
-static int sha3_compute(void *instance, struct digest_request *req)
+static int sha3_compute(void *instance, struct intact_digest_batch *batch)
 {
 	struct sha3 *s = instance;
-	uint8_t digest[DIGEST_BYTES_MAX];
+	uint8_t digest[INTACT_DIGEST_BYTES_MAX];
 
-	for (uint32_t i = 0; i < req->count; i++) {
-		if (!compute_one(s, req, i, digest))
+	for (uint32_t i = 0; i < batch->count; i++) {
+		if (!compute_one(s, batch, i, digest))
 			return -EIO;
-		digest_store(&s->shape, req, i, digest);
+		intact_digest_store(&s->shape, batch, i, digest);
 	}
 	return 0;
 }
 
-const struct digest_driver digest_openssl_sha3 = {
+const struct intact_digest_driver digest_openssl_sha3 = {
 	.name = "openssl",
 	.description = "libcrypto",
-	.flags = DRIVER_SYNC,
+	.flags = INTACT_DRIVER_SYNC,
 	.priority = 100,
 	.fit = sha3_fit,
 	.open = sha3_open,

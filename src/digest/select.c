@@ -8,20 +8,20 @@
 #include <string.h>
 
 /* Whether the user, or without a word from the user good sense, allows a driver. */
-static bool is_eligible(const struct digest_driver *driver, const struct digest_spec *spec)
+static bool is_eligible(const struct intact_digest_driver *driver, const struct digest_spec *spec)
 {
-	enum driver_fit fit = driver->fit(spec->algorithm);
+	enum intact_digest_fit fit = driver->fit(spec->algorithm);
 
 	if (spec->driver)
-		return strcmp(driver->name, spec->driver) == 0 && fit != DRIVER_CANNOT;
-	return fit == DRIVER_FITS;
+		return strcmp(driver->name, spec->driver) == 0 && fit != INTACT_DRIVER_CANNOT;
+	return fit == INTACT_DRIVER_FITS;
 }
 
 /* The first of the highest priority that has the face. */
-static const struct digest_driver *best(const struct digest_driver *const *drivers,
-					const struct digest_spec *spec, unsigned face)
+static const struct intact_digest_driver *best(const struct intact_digest_driver *const *drivers,
+					       const struct digest_spec *spec, unsigned face)
 {
-	const struct digest_driver *found = NULL;
+	const struct intact_digest_driver *found = NULL;
 
 	for (; *drivers; drivers++) {
 		if (!((*drivers)->flags & face) || !is_eligible(*drivers, spec))
@@ -34,8 +34,8 @@ static const struct digest_driver *best(const struct digest_driver *const *drive
 
 /* The table of policies (docs: "Digests"), given the best driver of each face or NULL. */
 static struct digest_choice decide(enum intact_digest_policy policy,
-				   const struct digest_driver *sync,
-				   const struct digest_driver *async)
+				   const struct intact_digest_driver *sync,
+				   const struct intact_digest_driver *async)
 {
 	struct digest_choice by_sync = {sync, true};
 	struct digest_choice by_async = {async, false};
@@ -54,11 +54,11 @@ static struct digest_choice decide(enum intact_digest_policy policy,
 	return (struct digest_choice){NULL, false};
 }
 
-static const char *faces(const struct digest_driver *driver)
+static const char *faces(const struct intact_digest_driver *driver)
 {
-	if (!(driver->flags & DRIVER_ASYNC))
+	if (!(driver->flags & INTACT_DRIVER_ASYNC))
 		return "synchronous";
-	return driver->flags & DRIVER_SYNC ? "synchronous and asynchronous" : "asynchronous";
+	return driver->flags & INTACT_DRIVER_SYNC ? "synchronous and asynchronous" : "asynchronous";
 }
 
 struct list_text {
@@ -66,7 +66,7 @@ struct list_text {
 	size_t bytes;
 };
 
-static void list_add(struct list_text *list, const struct digest_driver *driver, bool slow)
+static void list_add(struct list_text *list, const struct intact_digest_driver *driver, bool slow)
 {
 	int n = snprintf(list->text + list->bytes, sizeof(list->text) - list->bytes, "%s%s (%s%s)",
 			 list->bytes > 0 ? ", " : "", driver->name, faces(driver),
@@ -76,17 +76,17 @@ static void list_add(struct list_text *list, const struct digest_driver *driver,
 		list->bytes += (size_t)n;
 }
 
-static void say_what_exists(const struct digest_driver *const *drivers,
+static void say_what_exists(const struct intact_digest_driver *const *drivers,
 			    const struct digest_spec *spec, const char *kind,
 			    const struct intact_log *log)
 {
 	struct list_text list = {.text = ""};
 
 	for (; *drivers; drivers++) {
-		enum driver_fit fit = (*drivers)->fit(spec->algorithm);
+		enum intact_digest_fit fit = (*drivers)->fit(spec->algorithm);
 
-		if (fit != DRIVER_CANNOT)
-			list_add(&list, *drivers, fit == DRIVER_SLOW);
+		if (fit != INTACT_DRIVER_CANNOT)
+			list_add(&list, *drivers, fit == INTACT_DRIVER_SLOW);
 	}
 	message_error(log, "%s %s: no %sdriver%s%s, there is %s", spec->parameter,
 		      spec->algorithm->name, kind, spec->driver ? " called " : "",
@@ -107,11 +107,11 @@ static const char *kind_asked_for(enum intact_digest_policy policy)
 	return "";
 }
 
-int digest_choose(const struct digest_driver *const *drivers, const struct digest_spec *spec,
+int digest_choose(const struct intact_digest_driver *const *drivers, const struct digest_spec *spec,
 		  const struct intact_log *log, struct digest_choice *ret)
 {
-	struct digest_choice choice = decide(spec->policy, best(drivers, spec, DRIVER_SYNC),
-					     best(drivers, spec, DRIVER_ASYNC));
+	struct digest_choice choice = decide(spec->policy, best(drivers, spec, INTACT_DRIVER_SYNC),
+					     best(drivers, spec, INTACT_DRIVER_ASYNC));
 
 	if (!choice.driver) {
 		say_what_exists(drivers, spec, kind_asked_for(spec->policy), log);

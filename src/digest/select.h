@@ -6,21 +6,23 @@
 #ifndef INTACT_DIGEST_SELECT_H
 #define INTACT_DIGEST_SELECT_H
 
+#include "digest/digest.h"
 #include "digest/driver.h"
 
 struct digest_choice {
-	const struct digest_driver *driver;
+	const struct intact_digest_driver *driver;
 	bool synchronous; /* the face */
 };
 
 /* Uses spec's algorithm, policy, driver and parameter. -ENOENT: none is allowed; the message lists
  * those that have the algorithm.
  */
-int digest_choose(const struct digest_driver *const *drivers, const struct digest_spec *spec,
+int digest_choose(const struct intact_digest_driver *const *drivers, const struct digest_spec *spec,
 		  const struct intact_log *log, struct digest_choice *ret);
 
 /* digest_open with a list of drivers. */
-int digest_open_among(const struct digest_driver *const *drivers, const struct digest_spec *spec,
-		      const struct intact_log *log, struct digest **ret);
+int digest_open_among(const struct intact_digest_driver *const *drivers,
+		      const struct digest_spec *spec, const struct intact_log *log,
+		      struct digest **ret);
 
 #endif

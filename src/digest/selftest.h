@@ -11,6 +11,7 @@
 #include "digest/driver.h"
 
 /* 0; -EIO: a digest is wrong, or the driver failed; -ENOMEM. */
-int digest_selftest(const struct digest_driver *driver, const struct digest_algorithm *algorithm);
+int digest_selftest(const struct intact_digest_driver *driver,
+		    const struct intact_digest_algorithm *algorithm);
 
 #endif

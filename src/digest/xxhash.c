@@ -20,7 +20,8 @@
 
 #define STRIPE_BYTES 32
 
-static_assert(DIGEST_PREFIX_BYTES_MAX < STRIPE_BYTES, "a prefix is part of the first stripe");
+static_assert(INTACT_DIGEST_PREFIX_BYTES_MAX < STRIPE_BYTES,
+	      "a prefix is part of the first stripe");
 
 static inline uint64_t rotate(uint64_t v, int bits)
 {
@@ -77,13 +78,13 @@ static uint64_t hash_stripes(const uint8_t first[STRIPE_BYTES], const uint8_t *d
 	return finish(hash + total, data, bytes);
 }
 
-static uint64_t hash_one(const struct digest_shape *shape, const struct digest_request *req,
-			 uint32_t i)
+static uint64_t hash_one(const struct intact_digest_shape *shape,
+			 const struct intact_digest_batch *batch, uint32_t i)
 {
 	uint8_t first[STRIPE_BYTES];
-	const uint8_t *data = digest_message(req, i);
-	size_t bytes = req->message_bytes;
-	size_t prefix_bytes = digest_prefix(shape, req, i, first);
+	const uint8_t *data = intact_digest_message(batch, i);
+	size_t bytes = batch->message_bytes;
+	size_t prefix_bytes = intact_digest_prefix(shape, batch, i, first);
 	size_t room = STRIPE_BYTES - prefix_bytes;
 
 	if (prefix_bytes == 0)
@@ -96,22 +97,18 @@ static uint64_t hash_one(const struct digest_shape *shape, const struct digest_r
 	return hash_stripes(first, data + room, bytes - room);
 }
 
-static enum driver_fit xxhash_fit(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit xxhash_fit(const struct intact_digest_algorithm *algorithm)
 {
-	return algorithm->hash == DIGEST_XXHASH64 ? DRIVER_FITS : DRIVER_CANNOT;
+	return algorithm->hash == INTACT_HASH_XXHASH64 ? INTACT_DRIVER_FITS : INTACT_DRIVER_CANNOT;
 }
 
-static int xxhash_open(const struct digest_algorithm *algorithm, const uint8_t *key,
-		       size_t key_bytes, const struct digest_shape *shape, void **ret_instance)
+static int xxhash_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
-	struct digest_shape *own = malloc(sizeof(*own));
+	struct intact_digest_shape *own = malloc(sizeof(*own));
 
-	(void)algorithm;
-	(void)key;
-	(void)key_bytes;
 	if (!own)
 		return -ENOMEM;
-	*own = *shape;
+	*own = *setup->shape;
 	*ret_instance = own;
 	return 0;
 }
@@ -121,23 +118,23 @@ static void xxhash_close(void *instance)
 	free(instance);
 }
 
-static int xxhash_compute(void *instance, struct digest_request *req)
+static int xxhash_compute(void *instance, struct intact_digest_batch *batch)
 {
-	const struct digest_shape *shape = instance;
+	const struct intact_digest_shape *shape = instance;
 
-	for (uint32_t i = 0; i < req->count; i++) {
+	for (uint32_t i = 0; i < batch->count; i++) {
 		uint8_t digest[8];
 
-		put_le64(digest, hash_one(shape, req, i));
-		digest_store(shape, req, i, digest);
+		put_le64(digest, hash_one(shape, batch, i));
+		intact_digest_store(shape, batch, i, digest);
 	}
 	return 0;
 }
 
-const struct digest_driver digest_xxhash = {
+const struct intact_digest_driver digest_xxhash = {
 	.name = "xxhash",
 	.description = "libxxhash",
-	.flags = DRIVER_SYNC,
+	.flags = INTACT_DRIVER_SYNC,
 	.priority = 100,
 	.fit = xxhash_fit,
 	.open = xxhash_open,

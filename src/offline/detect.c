@@ -97,7 +97,7 @@ static void sample_where_written(struct detector *d)
 }
 
 /* How many samples an algorithm fits; -1: it cannot be tried. */
-static int count_fits(struct detector *d, const struct digest_algorithm *algorithm)
+static int count_fits(struct detector *d, const struct intact_digest_algorithm *algorithm)
 {
 	struct intact_view *v = d->view;
 	struct digest_spec spec = {
@@ -147,13 +147,13 @@ static bool fits_enough(const struct intact_view *v, int fits)
 	       (v->volume.geometry.tag_bytes >= 4 || fits * v->volume.geometry.tag_bytes >= 8);
 }
 
-static const struct digest_algorithm *best_fit(struct detector *d, int *ret_fits)
+static const struct intact_digest_algorithm *best_fit(struct detector *d, int *ret_fits)
 {
-	const struct digest_algorithm *best = NULL;
+	const struct intact_digest_algorithm *best = NULL;
 	bool key = d->view->volume.params.internal_hash.key;
 
 	*ret_fits = 0;
-	for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++) {
+	for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++) {
 		int fits;
 
 		if (a->keyed && !key)
@@ -167,7 +167,7 @@ static const struct digest_algorithm *best_fit(struct detector *d, int *ret_fits
 	return fits_enough(d->view, *ret_fits) ? best : NULL;
 }
 
-static int conclude(struct detector *d, const struct digest_algorithm *best, int fits)
+static int conclude(struct detector *d, const struct intact_digest_algorithm *best, int fits)
 {
 	struct intact_view *v = d->view;
 	struct intact_algorithm *given = &v->volume.params.internal_hash;
@@ -197,7 +197,7 @@ static int conclude(struct detector *d, const struct digest_algorithm *best, int
 int detect_hash(struct intact_view *v)
 {
 	struct detector d = {.view = v};
-	const struct digest_algorithm *best;
+	const struct intact_digest_algorithm *best;
 	int fits;
 
 	d.samples = calloc(SAMPLES_MAX, sizeof(*d.samples));

@@ -197,7 +197,7 @@ static int open_verifying(struct intact_view *v, const uint8_t bytes[SB_BYTES])
 static void take_named_hash(struct volume *vol)
 {
 	const struct intact_algorithm *named = &vol->params.internal_hash;
-	const struct digest_algorithm *hash = digest_algorithm_find(named->name);
+	const struct intact_digest_algorithm *hash = digest_algorithm_find(named->name);
 
 	if (hash && (!hash->keyed || named->key))
 		vol->hash = hash;

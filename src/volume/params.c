@@ -89,7 +89,7 @@ int params_copy(const struct intact_params *from, struct intact_params *ret)
 int intact_algorithm_set_hash(struct intact_algorithm *algorithm, const char *name,
 			      const char *parameter, const struct intact_log *log)
 {
-	const struct digest_algorithm *found = digest_algorithm_find(name);
+	const struct intact_digest_algorithm *found = digest_algorithm_find(name);
 
 	if (strcmp(name, "auto") == 0) {
 		strcpy(algorithm->name, "auto");

@@ -15,7 +15,7 @@
 
 #include <intact.h>
 
-struct digest_driver;
+struct intact_digest_driver;
 
 struct volume {
 	const struct intact_log *log;
@@ -27,9 +27,9 @@ struct volume {
 	struct sb sb;
 	struct geometry geometry;
 	bool geometry_good;		     /* false only when that was allowed */
-	const struct digest_algorithm *hash; /* NULL: none, or still to be found ("auto") */
+	const struct intact_digest_algorithm *hash; /* NULL: none, or still to be found ("auto") */
 	uint64_t sectors;		     /* of the mapping */
-	const struct digest_driver *const *drivers; /* NULL: those of this build */
+	const struct intact_digest_driver *const *drivers; /* NULL: those of this build */
 };
 
 /* Copies the parameters. Errors: -ENOMEM. */

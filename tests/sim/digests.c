@@ -14,35 +14,35 @@ static _Thread_local struct digests *the_digests;
 
 /* One instance of a driver: a real one that computes. */
 struct instance {
-	const struct digest_driver *driver;
+	const struct intact_digest_driver *driver;
 	void *inner;
 };
 
 /* ---- Instances ---- */
 
-static const struct digest_driver *real_driver(const struct digest_algorithm *algorithm)
+static const struct intact_digest_driver *
+real_driver(const struct intact_digest_algorithm *algorithm)
 {
-	for (const struct digest_driver *const *d = digest_drivers(); *d; d++)
-		if ((*d)->flags & DRIVER_SYNC && (*d)->fit(algorithm) == DRIVER_FITS)
+	for (const struct intact_digest_driver *const *d = digest_drivers(); *d; d++)
+		if ((*d)->flags & INTACT_DRIVER_SYNC && (*d)->fit(algorithm) == INTACT_DRIVER_FITS)
 			return *d;
 	return NULL;
 }
 
-static enum driver_fit sim_fit(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit sim_fit(const struct intact_digest_algorithm *algorithm)
 {
-	return real_driver(algorithm) ? DRIVER_FITS : DRIVER_CANNOT;
+	return real_driver(algorithm) ? INTACT_DRIVER_FITS : INTACT_DRIVER_CANNOT;
 }
 
-static int sim_open(const struct digest_algorithm *algorithm, const uint8_t *key, size_t key_bytes,
-		    const struct digest_shape *shape, void **ret_instance)
+static int sim_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
 	struct instance *i = calloc(1, sizeof(*i));
 	int r;
 
 	if (!i)
 		return -ENOMEM;
-	i->driver = real_driver(algorithm);
-	r = i->driver->open(algorithm, key, key_bytes, shape, &i->inner);
+	i->driver = real_driver(setup->algorithm);
+	r = i->driver->open(setup, &i->inner);
 	if (r < 0) {
 		free(i);
 		return r;
@@ -67,28 +67,28 @@ static void sim_close(void *instance)
 
 /* ---- Computing ---- */
 
-static void garbage(struct digests *d, struct digest_request *req)
+static void garbage(struct digests *d, struct intact_digest_batch *batch)
 {
-	for (uint32_t i = 0; i < req->count; i++)
-		req->tags[i * req->tag_stride_bytes] = (uint8_t)random_next(&d->random);
+	for (uint32_t i = 0; i < batch->count; i++)
+		batch->tags[i * batch->tag_stride_bytes] = (uint8_t)random_next(&d->random);
 }
 
-static int compute(struct instance *i, struct digest_request *req)
+static int compute(struct instance *i, struct intact_digest_batch *batch)
 {
 	struct digests *d = the_digests;
-	int r = i->driver->compute(i->inner, req);
+	int r = i->driver->compute(i->inner, batch);
 
 	if (r < 0 || !d->armed || !random_per_million(&d->random, d->faults.error))
 		return r;
 	d->errors++;
-	trace_event(d->trace, "digest fails", req->sector, req->count);
-	garbage(d, req);
+	trace_event(d->trace, "digest fails", batch->sector, batch->count);
+	garbage(d, batch);
 	return -EIO;
 }
 
-static int sim_compute(void *instance, struct digest_request *req)
+static int sim_compute(void *instance, struct intact_digest_batch *batch)
 {
-	return compute(instance, req);
+	return compute(instance, batch);
 }
 
 static uint64_t delay(struct digests *d)
@@ -111,7 +111,7 @@ static bool is_busy(struct digests *d)
 	return d->held_count >= room || random_percent(&d->random, d->faults.busy_percent);
 }
 
-static int sim_submit(void *instance, struct digest_request *req)
+static int sim_submit(void *instance, struct intact_digest_batch *batch)
 {
 	struct digests *d = the_digests;
 
@@ -121,28 +121,26 @@ static int sim_submit(void *instance, struct digest_request *req)
 	}
 	if (d->armed && random_per_million(&d->random, d->faults.submit_error)) {
 		d->errors++;
-		trace_event(d->trace, "digest is refused", req->sector, req->count);
+		trace_event(d->trace, "digest is refused", batch->sector, batch->count);
 		return -EIO;
 	}
 	d->held[d->held_count++] =
-		(struct digests_held){instance, req, d->trace->now_ns + delay(d)};
-	req->submitted = req->count;
+		(struct digests_held){instance, batch, d->trace->now_ns + delay(d)};
 	return 0;
 }
 
-static void finish(struct digests *d, unsigned n, struct digest_request **finished)
+static void finish(struct digests *d, unsigned n, struct intact_digest_batch **finished)
 {
 	struct digests_held held = d->held[n];
 
 	d->held[n] = d->held[--d->held_count];
-	held.req->result = compute(held.instance, held.req);
-	held.req->finished = held.req->count;
-	held.req->next = *finished;
-	*finished = held.req;
+	held.batch->result = compute(held.instance, held.batch);
+	held.batch->next = *finished;
+	*finished = held.batch;
 }
 
 /* Those of this instance whose time has come, or any of them if no time passes. */
-static void sim_poll(void *instance, struct digest_request **finished)
+static void sim_poll(void *instance, struct intact_digest_batch **finished)
 {
 	struct digests *d = the_digests;
 	unsigned n = 0;
@@ -158,7 +156,7 @@ static void sim_poll(void *instance, struct digest_request **finished)
 	}
 }
 
-static void sim_flush(void *instance, struct digest_request **finished)
+static void sim_flush(void *instance, struct intact_digest_batch **finished)
 {
 	struct digests *d = the_digests;
 	unsigned n = 0;
@@ -173,12 +171,12 @@ static void sim_flush(void *instance, struct digest_request **finished)
 
 /* ---- The list ---- */
 
-static const struct digest_driver sim_async = {
+static const struct intact_digest_driver sim_async = {
 	.name = "sim-async",
 	.description = "a simulation",
-	.flags = DRIVER_ASYNC | DRIVER_HARDWARE,
+	.flags = INTACT_DRIVER_ASYNC | INTACT_DRIVER_HARDWARE | INTACT_DRIVER_WAKES,
 	.priority = 100,
-	.request_bytes = 24,
+	.batch_bytes = 24,
 	.fit = sim_fit,
 	.open = sim_open,
 	.close = sim_close,
@@ -187,10 +185,10 @@ static const struct digest_driver sim_async = {
 	.flush = sim_flush,
 };
 
-static const struct digest_driver sim_sync = {
+static const struct intact_digest_driver sim_sync = {
 	.name = "sim-sync",
 	.description = "a simulation",
-	.flags = DRIVER_SYNC,
+	.flags = INTACT_DRIVER_SYNC,
 	.priority = 100,
 	.fit = sim_fit,
 	.open = sim_open,

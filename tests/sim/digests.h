@@ -29,14 +29,14 @@ struct digests_faults {
 	uint64_t delay_ns;	    /* of most requests, at most */
 	unsigned straggler_percent; /* share that takes far longer */
 	unsigned busy_percent;
-	unsigned room;		     /* requests held at most; 0: DIGESTS_HELD_MAX */
-	unsigned submit_error;	     /* per million */
-	unsigned error;		     /* per million */
+	unsigned room;	       /* requests held at most; 0: DIGESTS_HELD_MAX */
+	unsigned submit_error; /* per million */
+	unsigned error;	       /* per million */
 };
 
 struct digests_held {
 	void *instance;
-	struct digest_request *req;
+	struct intact_digest_batch *batch;
 	uint64_t end_ns;
 };
 
@@ -45,12 +45,12 @@ struct digests {
 	struct random random;
 	struct digests_faults faults;
 	bool armed;
-	uint64_t errors; /* injected */
+	uint64_t errors;  /* injected */
 	uint64_t free_ns; /* busy until then */
 	uint64_t instances;
 	unsigned held_count;
 	struct digests_held held[DIGESTS_HELD_MAX];
-	const struct digest_driver *list[2]; /* for engine_world.drivers */
+	const struct intact_digest_driver *list[2]; /* for engine_world.drivers */
 };
 
 /* Drivers have nowhere to keep an owner: until digests_done, those of this thread are d's. */

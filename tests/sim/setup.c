@@ -18,7 +18,7 @@
 
 /* ---- Choosing ---- */
 
-static const struct digest_algorithm *choose_hash(struct random *r, unsigned only)
+static const struct intact_digest_algorithm *choose_hash(struct random *r, unsigned only)
 {
 	static const char *const others[] = {"sha256", "hmac(sha256)", "xxhash64", "crc32",
 					     "hmac(sha1)", NULL};
@@ -35,7 +35,7 @@ static const struct digest_algorithm *choose_hash(struct random *r, unsigned onl
 	return digest_algorithm_find(others[which % 5]);
 }
 
-static const struct digest_algorithm *choose_mac(struct random *r, unsigned only)
+static const struct intact_digest_algorithm *choose_mac(struct random *r, unsigned only)
 {
 	static const char *const macs[] = {"hmac(sha256)", "sha256", "crc32c", "hmac(sha1)"};
 
@@ -202,7 +202,7 @@ static void choose_mapping(struct setup *s, struct random *r)
 
 /* ---- Digests and cipher ---- */
 
-static void open_digest(const struct setup *s, const struct digest_algorithm *algorithm,
+static void open_digest(const struct setup *s, const struct intact_digest_algorithm *algorithm,
 			size_t tag_bytes, struct digest **ret)
 {
 	struct digest_spec spec = {

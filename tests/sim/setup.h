@@ -46,8 +46,8 @@ struct setup {
 	bool recalculate;  /* made without tags */
 	uint32_t first_key;
 
-	const struct digest_algorithm *hash; /* NULL: tags from above */
-	const struct digest_algorithm *mac;  /* NULL: no journal_mac */
+	const struct intact_digest_algorithm *hash; /* NULL: tags from above */
+	const struct intact_digest_algorithm *mac;  /* NULL: no journal_mac */
 	const char *crypt;		     /* NULL: no journal_crypt */
 	uint8_t key[64];
 	size_t crypt_key_bytes;

@@ -60,7 +60,7 @@ struct job {
 };
 
 struct subject {
-	const struct digest_algorithm *algorithm;
+	const struct intact_digest_algorithm *algorithm;
 	struct digest *digest;
 	uint8_t key[300];
 	size_t key_bytes;
@@ -71,13 +71,13 @@ struct subject {
 
 /* ---- Making requests ---- */
 
-static size_t random_key_bytes(const struct digest_algorithm *a)
+static size_t random_key_bytes(const struct intact_digest_algorithm *a)
 {
 	if (!a->keyed)
 		return 0;
 	if (a->hmac && random_below(4) == 0)
 		return a->hash_block_bytes; /* the longest that is not hashed */
-	return a->hash == DIGEST_AES_CMAC ? 16 + 8 * random_below(3) : 1 + random_below(300);
+	return a->hash == INTACT_HASH_AES_CMAC ? 16 + 8 * random_below(3) : 1 + random_below(300);
 }
 
 /* Often the block sizes that volumes have, and the lengths at which buffers are full. */
@@ -245,7 +245,7 @@ static void *allocate(size_t bytes)
 	return at;
 }
 
-static void subject_open(struct subject *s, const struct digest_driver *driver,
+static void subject_open(struct subject *s, const struct intact_digest_driver *driver,
 			 enum intact_digest_policy policy)
 {
 	struct digest_spec spec = {
@@ -296,8 +296,8 @@ static void jobs_free(struct subject *s)
 	}
 }
 
-static void check_face(const struct digest_algorithm *a, const struct digest_driver *driver,
-		       enum intact_digest_policy policy)
+static void check_face(const struct intact_digest_algorithm *a,
+		       const struct intact_digest_driver *driver, enum intact_digest_policy policy)
 {
 	struct subject s = {.algorithm = a};
 
@@ -312,13 +312,13 @@ static void check_face(const struct digest_algorithm *a, const struct digest_dri
 	jobs_free(&s);
 }
 
-static unsigned check_driver(const struct digest_driver *driver, unsigned face,
+static unsigned check_driver(const struct intact_digest_driver *driver, unsigned face,
 			     enum intact_digest_policy policy)
 {
 	unsigned checked = 0;
 
-	for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++) {
-		if (!(driver->flags & face) || driver->fit(a) == DRIVER_CANNOT)
+	for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++) {
+		if (!(driver->flags & face) || driver->fit(a) == INTACT_DRIVER_CANNOT)
 			continue;
 		random_state = checked;
 		check_face(a, driver, policy);
@@ -331,7 +331,7 @@ static unsigned check_drivers(unsigned face, enum intact_digest_policy policy)
 {
 	unsigned checked = 0;
 
-	for (const struct digest_driver *const *d = digest_drivers(); *d; d++)
+	for (const struct intact_digest_driver *const *d = digest_drivers(); *d; d++)
 		checked += check_driver(*d, face, policy);
 	return checked;
 }
@@ -339,13 +339,13 @@ static unsigned check_drivers(unsigned face, enum intact_digest_policy policy)
 static void every_synchronous_driver_agrees(void **state)
 {
 	(void)state;
-	assert_true(check_drivers(DRIVER_SYNC, INTACT_DIGEST_SYNC) >= 34);
+	assert_true(check_drivers(INTACT_DRIVER_SYNC, INTACT_DIGEST_SYNC) >= 34);
 }
 
 static void every_asynchronous_driver_agrees(void **state)
 {
 	(void)state;
-	if (check_drivers(DRIVER_ASYNC, INTACT_DIGEST_ASYNC) == 0)
+	if (check_drivers(INTACT_DRIVER_ASYNC, INTACT_DIGEST_ASYNC) == 0)
 		skip();
 }
 

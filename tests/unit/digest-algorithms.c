@@ -16,7 +16,7 @@
 
 static void assert_finds(const char *name, const char *kernel_name)
 {
-	const struct digest_algorithm *a = digest_algorithm_find(name);
+	const struct intact_digest_algorithm *a = digest_algorithm_find(name);
 
 	assert_non_null(a);
 	assert_string_equal(a->name, kernel_name);
@@ -25,7 +25,7 @@ static void assert_finds(const char *name, const char *kernel_name)
 static void every_name_finds_its_algorithm(void **state)
 {
 	(void)state;
-	for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++) {
+	for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++) {
 		assert_ptr_equal(digest_algorithm_find(a->name), a);
 		if (a->alias)
 			assert_ptr_equal(digest_algorithm_find(a->alias), a);
@@ -72,10 +72,10 @@ static void other_names_are_unknown(void **state)
 		assert_null(digest_algorithm_find(unknown[i]));
 }
 
-static void assert_is(const char *name, enum digest_hash hash, unsigned digest_bytes, bool hmac,
+static void assert_is(const char *name, enum intact_hash hash, unsigned digest_bytes, bool hmac,
 		      bool keyed)
 {
-	const struct digest_algorithm *a = digest_algorithm_find(name);
+	const struct intact_digest_algorithm *a = digest_algorithm_find(name);
 
 	assert_non_null(a);
 	assert_int_equal(a->hash, hash);
@@ -87,15 +87,15 @@ static void assert_is(const char *name, enum digest_hash hash, unsigned digest_b
 static void algorithms_say_what_they_are(void **state)
 {
 	(void)state;
-	assert_is("crc32c", DIGEST_CRC32C, 4, false, false);
-	assert_is("crc32", DIGEST_CRC32, 4, false, false);
-	assert_is("xxhash64", DIGEST_XXHASH64, 8, false, false);
-	assert_is("md5", DIGEST_MD5, 16, false, false);
-	assert_is("sha224", DIGEST_SHA224, 28, false, false);
-	assert_is("blake2b-160", DIGEST_BLAKE2B_160, 20, false, false);
-	assert_is("hmac(blake2s-256)", DIGEST_BLAKE2S_256, 32, true, true);
-	assert_is("hmac(sha3-384)", DIGEST_SHA3_384, 48, true, true);
-	assert_is("cmac(aes)", DIGEST_AES_CMAC, 16, false, true);
+	assert_is("crc32c", INTACT_HASH_CRC32C, 4, false, false);
+	assert_is("crc32", INTACT_HASH_CRC32, 4, false, false);
+	assert_is("xxhash64", INTACT_HASH_XXHASH64, 8, false, false);
+	assert_is("md5", INTACT_HASH_MD5, 16, false, false);
+	assert_is("sha224", INTACT_HASH_SHA224, 28, false, false);
+	assert_is("blake2b-160", INTACT_HASH_BLAKE2B_160, 20, false, false);
+	assert_is("hmac(blake2s-256)", INTACT_HASH_BLAKE2S_256, 32, true, true);
+	assert_is("hmac(sha3-384)", INTACT_HASH_SHA3_384, 48, true, true);
+	assert_is("cmac(aes)", INTACT_HASH_AES_CMAC, 16, false, true);
 }
 
 /* An HMAC needs the block size of its hash, and is keyed; a checksum has no HMAC. */
@@ -104,8 +104,8 @@ static void every_cryptographic_hash_has_an_hmac(void **state)
 	char name[64];
 
 	(void)state;
-	for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++) {
-		const struct digest_algorithm *hmac;
+	for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++) {
+		const struct intact_digest_algorithm *hmac;
 
 		if (a->keyed)
 			continue;

@@ -31,23 +31,22 @@ __attribute__((unused)) static struct fake_behaviour fake = {.room = 1000, .per_
 
 struct fake_instance {
 	void *openssl;
-	struct digest_request *waiting[FAKE_ROOM_MAX];
+	struct intact_digest_batch *waiting[FAKE_ROOM_MAX];
 	unsigned count;
 };
 
-static enum driver_fit fake_fit(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit fake_fit(const struct intact_digest_algorithm *algorithm)
 {
 	return digest_openssl_sha.fit(algorithm);
 }
 
-static int fake_open(const struct digest_algorithm *algorithm, const uint8_t *key, size_t key_bytes,
-		     const struct digest_shape *shape, void **ret_instance)
+static int fake_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
 	struct fake_instance *f = calloc(1, sizeof(*f));
 	int r;
 
 	assert(f);
-	r = digest_openssl_sha.open(algorithm, key, key_bytes, shape, &f->openssl);
+	r = digest_openssl_sha.open(setup, &f->openssl);
 	assert(r == 0);
 	fake.instances++;
 	*ret_instance = f;
@@ -64,27 +63,27 @@ static void fake_close(void *instance)
 	fake.instances--;
 }
 
-__attribute__((unused)) static int fake_compute(void *instance, struct digest_request *req)
+__attribute__((unused)) static int fake_compute(void *instance, struct intact_digest_batch *batch)
 {
 	struct fake_instance *f = instance;
-	int r = digest_openssl_sha.compute(f->openssl, req);
+	int r = digest_openssl_sha.compute(f->openssl, batch);
 
 	return fake.result < 0 ? fake.result : r;
 }
 
 /* The memory behind a request is as it was promised, and the driver's. */
-static void use_request_memory(struct digest_request *req, size_t bytes)
+static void use_batch_memory(struct intact_digest_batch *batch, size_t bytes)
 {
-	uint8_t *behind = digest_request_behind(req);
+	uint8_t *behind = intact_digest_batch_behind(batch);
 
 	for (size_t i = 0; i < bytes; i++)
 		assert(behind[i] == 0);
 	memset(behind, 0xee, bytes);
 }
 
-#define FAKE_REQUEST_BYTES 100
+#define FAKE_BATCH_BYTES 100
 
-static int fake_submit(void *instance, struct digest_request *req)
+static int fake_submit(void *instance, struct intact_digest_batch *batch)
 {
 	struct fake_instance *f = instance;
 
@@ -96,23 +95,21 @@ static int fake_submit(void *instance, struct digest_request *req)
 	}
 	if (f->count == fake.room)
 		return -EBUSY;
-	use_request_memory(req, FAKE_REQUEST_BYTES);
-	f->waiting[f->count++] = req;
-	req->submitted = req->count;
+	use_batch_memory(batch, FAKE_BATCH_BYTES);
+	f->waiting[f->count++] = batch;
 	return 0;
 }
 
-static void fake_finish_last(struct fake_instance *f, struct digest_request **finished)
+static void fake_finish_last(struct fake_instance *f, struct intact_digest_batch **finished)
 {
-	struct digest_request *req = f->waiting[--f->count];
+	struct intact_digest_batch *batch = f->waiting[--f->count];
 
-	req->result = fake_compute(f, req);
-	req->finished = req->count;
-	req->next = *finished;
-	*finished = req;
+	batch->result = fake_compute(f, batch);
+	batch->next = *finished;
+	*finished = batch;
 }
 
-static void fake_poll(void *instance, struct digest_request **finished)
+static void fake_poll(void *instance, struct intact_digest_batch **finished)
 {
 	struct fake_instance *f = instance;
 
@@ -120,7 +117,7 @@ static void fake_poll(void *instance, struct digest_request **finished)
 		fake_finish_last(f, finished);
 }
 
-static void fake_flush(void *instance, struct digest_request **finished)
+static void fake_flush(void *instance, struct intact_digest_batch **finished)
 {
 	struct fake_instance *f = instance;
 
@@ -128,12 +125,12 @@ static void fake_flush(void *instance, struct digest_request **finished)
 		fake_finish_last(f, finished);
 }
 
-__attribute__((unused)) static const struct digest_driver fake_async = {
+__attribute__((unused)) static const struct intact_digest_driver fake_async = {
 	.name = "late",
 	.description = "a test",
-	.flags = DRIVER_ASYNC,
+	.flags = INTACT_DRIVER_ASYNC,
 	.priority = 100,
-	.request_bytes = FAKE_REQUEST_BYTES,
+	.batch_bytes = FAKE_BATCH_BYTES,
 	.fit = fake_fit,
 	.open = fake_open,
 	.close = fake_close,
@@ -142,10 +139,10 @@ __attribute__((unused)) static const struct digest_driver fake_async = {
 	.flush = fake_flush,
 };
 
-__attribute__((unused)) static const struct digest_driver fake_sync = {
+__attribute__((unused)) static const struct intact_digest_driver fake_sync = {
 	.name = "prompt",
 	.description = "a test",
-	.flags = DRIVER_SYNC,
+	.flags = INTACT_DRIVER_SYNC,
 	.priority = 100,
 	.fit = fake_fit,
 	.open = fake_open,

@@ -44,7 +44,7 @@ static int count(void *opaque, const struct intact_digest_info *info)
 static void every_algorithm_is_listed_and_one_driver_preferred(void **state)
 {
 	(void)state;
-	for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++) {
+	for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++) {
 		struct tally t = {.algorithm = a->name};
 
 		assert_int_equal(intact_digest_list(count, &t), 0);

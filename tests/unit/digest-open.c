@@ -41,7 +41,7 @@ static struct digest_spec spec_for(const char *algorithm, size_t key_bytes)
 	};
 }
 
-static const struct digest_driver *const fakes[] = {&fake_sync, &fake_async, NULL};
+static const struct intact_digest_driver *const fakes[] = {&fake_sync, &fake_async, NULL};
 
 static void assert_refused(const struct digest_spec *spec, int error, const char *text)
 {
@@ -118,19 +118,18 @@ static void a_driver_that_fails_its_self_test_is_eio(void **state)
 	fake.result = 0;
 }
 
-static int refuse_to_open(const struct digest_algorithm *algorithm, const uint8_t *with_key,
-			  size_t key_bytes, const struct digest_shape *shape, void **ret_instance)
+static int refuse_to_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
 	/* The self-test's instance opens, the user's does not. */
-	if (shape->tag_bytes == 9)
+	if (setup->shape->tag_bytes == 9)
 		return -EINVAL;
-	return fake_open(algorithm, with_key, key_bytes, shape, ret_instance);
+	return fake_open(setup, ret_instance);
 }
 
 static void what_the_driver_says_to_a_key_is_passed_on(void **state)
 {
-	struct digest_driver picky = fake_async;
-	const struct digest_driver *const drivers[] = {&picky, NULL};
+	struct intact_digest_driver picky = fake_async;
+	const struct intact_digest_driver *const drivers[] = {&picky, NULL};
 	struct digest_spec spec = spec_for("hmac(sha256)", 5);
 	struct digest *digest;
 
@@ -153,7 +152,8 @@ static void the_choice_is_said_once(void **state)
 	assert_int_equal(messages, 1);
 	assert_int_equal(message_level, INTACT_INFO);
 	assert_string_equal(message,
-			    "internal hash hmac(sha256): driver hmac-sha256-prompt, synchronous");
+			    "internal hash hmac(sha256): driver hmac-sha256-prompt, synchronous "
+			    "(policy auto)");
 	assert_string_equal(digest_driver_name(digest), "prompt");
 	assert_ptr_equal(digest_algorithm(digest), spec.algorithm);
 	assert_true(digest_is_synchronous(digest));
@@ -163,7 +163,8 @@ static void the_choice_is_said_once(void **state)
 	spec = spec_for("sha1", 0);
 	spec.policy = INTACT_DIGEST_ACCELERATOR;
 	assert_int_equal(digest_open_among(fakes, &spec, &log_of_messages, &digest), 0);
-	assert_string_equal(message, "internal hash sha1: driver sha1-late, asynchronous");
+	assert_string_equal(message, "internal hash sha1: driver sha1-late, asynchronous "
+				     "(policy accelerator)");
 	assert_false(digest_is_synchronous(digest));
 	digest_close(digest);
 }
@@ -194,7 +195,7 @@ static void requests_have_room_for_the_driver(void **state)
 	spec.policy = INTACT_DIGEST_ASYNC;
 	assert_int_equal(digest_open_among(fakes, &spec, NULL, &digest), 0);
 	assert_true(digest_request_bytes(digest) >=
-		    sizeof(struct digest_request) + FAKE_REQUEST_BYTES);
+		    sizeof(struct digest_request) + FAKE_BATCH_BYTES);
 	assert_int_equal(digest_request_bytes(digest) % 64, 0);
 	digest_close(digest);
 }

@@ -185,32 +185,32 @@ static void reference_evp(const char *name, const uint8_t *data, size_t bytes, u
 	assert(ok);
 }
 
-static void reference_hash(const struct digest_algorithm *a, const uint8_t *data, size_t bytes,
-			   uint8_t *digest)
+static void reference_hash(const struct intact_digest_algorithm *a, const uint8_t *data,
+			   size_t bytes, uint8_t *digest)
 {
-	static const char *const evp[DIGEST_HASHES] = {
-		[DIGEST_MD5] = "md5",		[DIGEST_SHA1] = "sha1",
-		[DIGEST_SHA224] = "sha224",	[DIGEST_SHA256] = "sha256",
-		[DIGEST_SHA384] = "sha384",	[DIGEST_SHA512] = "sha512",
-		[DIGEST_SHA3_224] = "sha3-224", [DIGEST_SHA3_256] = "sha3-256",
-		[DIGEST_SHA3_384] = "sha3-384", [DIGEST_SHA3_512] = "sha3-512",
+	static const char *const evp[INTACT_HASHES] = {
+		[INTACT_HASH_MD5] = "md5",	     [INTACT_HASH_SHA1] = "sha1",
+		[INTACT_HASH_SHA224] = "sha224",     [INTACT_HASH_SHA256] = "sha256",
+		[INTACT_HASH_SHA384] = "sha384",     [INTACT_HASH_SHA512] = "sha512",
+		[INTACT_HASH_SHA3_224] = "sha3-224", [INTACT_HASH_SHA3_256] = "sha3-256",
+		[INTACT_HASH_SHA3_384] = "sha3-384", [INTACT_HASH_SHA3_512] = "sha3-512",
 	};
 
 	if (evp[a->hash])
 		reference_evp(evp[a->hash], data, bytes, digest);
-	else if (a->hash == DIGEST_CRC32C)
+	else if (a->hash == INTACT_HASH_CRC32C)
 		put_le32(digest, ~reference_crc(~0u, 0x82f63b78, data, bytes));
-	else if (a->hash == DIGEST_CRC32)
+	else if (a->hash == INTACT_HASH_CRC32)
 		put_le32(digest, reference_crc(0, 0xedb88320, data, bytes));
-	else if (a->hash == DIGEST_XXHASH64)
+	else if (a->hash == INTACT_HASH_XXHASH64)
 		put_le64(digest, reference_xxhash64(data, bytes));
 	else
-		reference_blake2(a->hash != DIGEST_BLAKE2S_256, data, bytes, digest,
+		reference_blake2(a->hash != INTACT_HASH_BLAKE2S_256, data, bytes, digest,
 				 a->digest_bytes);
 }
 
-static void reference_hmac(const struct digest_algorithm *a, const uint8_t *key, size_t key_bytes,
-			   const uint8_t *data, size_t bytes, uint8_t *digest)
+static void reference_hmac(const struct intact_digest_algorithm *a, const uint8_t *key,
+			   size_t key_bytes, const uint8_t *data, size_t bytes, uint8_t *digest)
 {
 	size_t block = a->hash_block_bytes;
 	uint8_t *inner = calloc(1, block + bytes);
@@ -255,12 +255,12 @@ static void reference_cmac(const uint8_t *key, size_t key_bytes, const uint8_t *
 }
 
 /* The digest of one whole message. */
-__attribute__((unused)) static void reference_digest(const struct digest_algorithm *a,
+__attribute__((unused)) static void reference_digest(const struct intact_digest_algorithm *a,
 						     const uint8_t *key, size_t key_bytes,
 						     const uint8_t *data, size_t bytes,
 						     uint8_t digest[DIGEST_BYTES_MAX])
 {
-	if (a->hash == DIGEST_AES_CMAC)
+	if (a->hash == INTACT_HASH_AES_CMAC)
 		reference_cmac(key, key_bytes, data, bytes, digest);
 	else if (a->hmac)
 		reference_hmac(a, key, key_bytes, data, bytes, digest);

@@ -15,47 +15,47 @@
 
 #include <cmocka.h>
 
-static enum driver_fit fits(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit fits(const struct intact_digest_algorithm *algorithm)
 {
 	(void)algorithm;
-	return DRIVER_FITS;
+	return INTACT_DRIVER_FITS;
 }
 
-static enum driver_fit is_slow(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit is_slow(const struct intact_digest_algorithm *algorithm)
 {
 	(void)algorithm;
-	return DRIVER_SLOW;
+	return INTACT_DRIVER_SLOW;
 }
 
-static enum driver_fit cannot(const struct digest_algorithm *algorithm)
+static enum intact_digest_fit cannot(const struct intact_digest_algorithm *algorithm)
 {
 	(void)algorithm;
-	return DRIVER_CANNOT;
+	return INTACT_DRIVER_CANNOT;
 }
 
-#define SYNC  DRIVER_SYNC
-#define ASYNC DRIVER_ASYNC
-#define BOTH  (DRIVER_SYNC | DRIVER_ASYNC)
+#define SYNC  INTACT_DRIVER_SYNC
+#define ASYNC INTACT_DRIVER_ASYNC
+#define BOTH  (INTACT_DRIVER_SYNC | INTACT_DRIVER_ASYNC)
 
-static const struct digest_driver soft = {
+static const struct intact_digest_driver soft = {
 	.name = "soft", .flags = SYNC, .priority = 100, .fit = fits};
-static const struct digest_driver tie = {
+static const struct intact_digest_driver tie = {
 	.name = "tie", .flags = SYNC, .priority = 100, .fit = fits};
-static const struct digest_driver lanes = {
+static const struct intact_digest_driver lanes = {
 	.name = "lanes", .flags = BOTH, .priority = 200, .fit = fits};
-static const struct digest_driver weak = {
+static const struct intact_digest_driver weak = {
 	.name = "weak", .flags = BOTH, .priority = 50, .fit = fits};
-static const struct digest_driver card = {
+static const struct intact_digest_driver card = {
 	.name = "card", .flags = ASYNC, .priority = 150, .fit = fits};
-static const struct digest_driver slow = {
+static const struct intact_digest_driver slow = {
 	.name = "slow", .flags = BOTH, .priority = 900, .fit = is_slow};
-static const struct digest_driver alien = {
+static const struct intact_digest_driver alien = {
 	.name = "alien", .flags = BOTH, .priority = 999, .fit = cannot};
 
 #define DRIVERS_MAX 4
 
 struct row {
-	const struct digest_driver *drivers[DRIVERS_MAX + 1];
+	const struct intact_digest_driver *drivers[DRIVERS_MAX + 1];
 	const char *named;
 	/* By policy: "name/s" or "name/a", NULL when there is none. */
 	const char *automatic, *accelerator, *sync, *async;

@@ -18,15 +18,15 @@
 static void every_driver_passes(void **state)
 {
 	(void)state;
-	for (const struct digest_driver *const *d = digest_drivers(); *d; d++)
-		for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++)
-			if ((*d)->fit(a) != DRIVER_CANNOT)
+	for (const struct intact_digest_driver *const *d = digest_drivers(); *d; d++)
+		for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++)
+			if ((*d)->fit(a) != INTACT_DRIVER_CANNOT)
 				assert_int_equal(digest_selftest(*d, a), 0);
 }
 
 static void the_drivers_of_these_tests_pass(void **state)
 {
-	const struct digest_algorithm *a = digest_algorithm_find("hmac(sha512)");
+	const struct intact_digest_algorithm *a = digest_algorithm_find("hmac(sha512)");
 
 	(void)state;
 	assert_int_equal(digest_selftest(&fake_sync, a), 0);
@@ -34,85 +34,85 @@ static void the_drivers_of_these_tests_pass(void **state)
 	assert_int_equal(fake.instances, 0);
 }
 
-static int flips_a_bit(void *instance, struct digest_request *req)
+static int flips_a_bit(void *instance, struct intact_digest_batch *batch)
 {
-	int r = fake_compute(instance, req);
+	int r = fake_compute(instance, batch);
 
-	req->tags[0] ^= 0x10;
+	batch->tags[0] ^= 0x10;
 	return r;
 }
 
-static int forgets_the_salt(void *instance, struct digest_request *req)
+static int forgets_the_salt(void *instance, struct intact_digest_batch *batch)
 {
-	req->flags &= ~DIGEST_SALTED;
-	return fake_compute(instance, req);
+	batch->flags &= ~INTACT_DIGEST_SALTED;
+	return fake_compute(instance, batch);
 }
 
-static int forgets_the_sector(void *instance, struct digest_request *req)
+static int forgets_the_sector(void *instance, struct intact_digest_batch *batch)
 {
-	req->flags &= ~DIGEST_SECTOR;
-	return fake_compute(instance, req);
+	batch->flags &= ~INTACT_DIGEST_SECTOR;
+	return fake_compute(instance, batch);
 }
 
-static int counts_sectors_as_blocks(void *instance, struct digest_request *req)
+static int counts_sectors_as_blocks(void *instance, struct intact_digest_batch *batch)
 {
-	req->sector_step = 1;
-	return fake_compute(instance, req);
+	batch->sector_step = 1;
+	return fake_compute(instance, batch);
 }
 
-static int cuts_sectors_to_32_bits(void *instance, struct digest_request *req)
+static int cuts_sectors_to_32_bits(void *instance, struct intact_digest_batch *batch)
 {
-	req->sector = (uint32_t)req->sector;
-	return fake_compute(instance, req);
+	batch->sector = (uint32_t)batch->sector;
+	return fake_compute(instance, batch);
 }
 
-static int stops_at_sixteen(void *instance, struct digest_request *req)
+static int stops_at_sixteen(void *instance, struct intact_digest_batch *batch)
 {
-	if (req->count > 16)
-		req->count = 16;
-	return fake_compute(instance, req);
+	if (batch->count > 16)
+		batch->count = 16;
+	return fake_compute(instance, batch);
 }
 
-static int swaps_two_tags(void *instance, struct digest_request *req)
+static int swaps_two_tags(void *instance, struct intact_digest_batch *batch)
 {
-	int r = fake_compute(instance, req);
+	int r = fake_compute(instance, batch);
 	uint8_t tag[20];
 
-	if (req->count < 20)
+	if (batch->count < 20)
 		return r;
-	memcpy(tag, req->tags + 3 * req->tag_stride_bytes, sizeof(tag));
-	memcpy(req->tags + 3 * req->tag_stride_bytes, req->tags + 19 * req->tag_stride_bytes,
-	       sizeof(tag));
-	memcpy(req->tags + 19 * req->tag_stride_bytes, tag, sizeof(tag));
+	memcpy(tag, batch->tags + 3 * batch->tag_stride_bytes, sizeof(tag));
+	memcpy(batch->tags + 3 * batch->tag_stride_bytes,
+	       batch->tags + 19 * batch->tag_stride_bytes, sizeof(tag));
+	memcpy(batch->tags + 19 * batch->tag_stride_bytes, tag, sizeof(tag));
 	return r;
 }
 
-static int writes_behind_itself(void *instance, struct digest_request *req)
+static int writes_behind_itself(void *instance, struct intact_digest_batch *batch)
 {
-	if (req->flags & DIGEST_HEADROOM)
-		((uint8_t *)req->data)[req->message_bytes - 1] ^= 1;
-	return fake_compute(instance, req);
+	if (batch->flags & INTACT_DIGEST_HEADROOM)
+		((uint8_t *)batch->data)[batch->message_bytes - 1] ^= 1;
+	return fake_compute(instance, batch);
 }
 
-static int fails(void *instance, struct digest_request *req)
+static int fails(void *instance, struct intact_digest_batch *batch)
 {
 	(void)instance;
-	(void)req;
+	(void)batch;
 	return -ETIMEDOUT;
 }
 
 static void a_wrong_tag_is_noticed(void **state)
 {
-	static int (*const faults[])(void *, struct digest_request *) = {
+	static int (*const faults[])(void *, struct intact_digest_batch *) = {
 		flips_a_bit,	  forgets_the_salt,	    forgets_the_sector,
 		stops_at_sixteen, counts_sectors_as_blocks, cuts_sectors_to_32_bits,
 		swaps_two_tags,	  writes_behind_itself,	    fails,
 	};
-	const struct digest_algorithm *a = digest_algorithm_find("sha1");
+	const struct intact_digest_algorithm *a = digest_algorithm_find("sha1");
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		struct digest_driver faulty = fake_sync;
+		struct intact_digest_driver faulty = fake_sync;
 
 		faulty.compute = faults[i];
 		assert_int_equal(digest_selftest(&faulty, a), -EIO);
@@ -123,10 +123,10 @@ static void a_wrong_tag_is_noticed(void **state)
 /* Its synchronous face is right. */
 static void a_wrong_asynchronous_face_is_noticed(void **state)
 {
-	struct digest_driver faulty = fake_async;
+	struct intact_digest_driver faulty = fake_async;
 
 	(void)state;
-	faulty.flags |= DRIVER_SYNC;
+	faulty.flags |= INTACT_DRIVER_SYNC;
 	faulty.compute = fake_compute;
 	assert_int_equal(digest_selftest(&faulty, digest_algorithm_find("sha1")), 0);
 	fake.submit_error = -ENODEV;
@@ -134,7 +134,7 @@ static void a_wrong_asynchronous_face_is_noticed(void **state)
 	fake.submit_error = 0;
 }
 
-static void loses_it(void *instance, struct digest_request **finished)
+static void loses_it(void *instance, struct intact_digest_batch **finished)
 {
 	(void)finished;
 	((struct fake_instance *)instance)->count = 0;
@@ -142,7 +142,7 @@ static void loses_it(void *instance, struct digest_request **finished)
 
 static void a_lost_request_is_noticed(void **state)
 {
-	struct digest_driver faulty = fake_async;
+	struct intact_digest_driver faulty = fake_async;
 
 	(void)state;
 	faulty.flush = loses_it;
@@ -157,38 +157,35 @@ static void a_driver_that_is_always_busy_is_noticed(void **state)
 	fake.busy_times = 0;
 }
 
-static int forgets_the_key(const struct digest_algorithm *algorithm, const uint8_t *key,
-			   size_t key_bytes, const struct digest_shape *shape, void **ret_instance)
+static int forgets_the_key(const struct intact_digest_setup *setup, void **ret_instance)
 {
+	struct intact_digest_setup cut = *setup;
+
 	/* What a key longer than a block would come to if it were cut instead of hashed. */
-	if (key_bytes > 64)
-		key_bytes = 64;
-	return fake_open(algorithm, key, key_bytes, shape, ret_instance);
+	if (cut.key_bytes > 64)
+		cut.key_bytes = 64;
+	return fake_open(&cut, ret_instance);
 }
 
 static void a_long_key_that_is_cut_is_noticed(void **state)
 {
-	struct digest_driver faulty = fake_sync;
+	struct intact_digest_driver faulty = fake_sync;
 
 	(void)state;
 	faulty.open = forgets_the_key;
 	assert_int_equal(digest_selftest(&faulty, digest_algorithm_find("hmac(sha256)")), -EIO);
 }
 
-static int cannot_open(const struct digest_algorithm *algorithm, const uint8_t *key,
-		       size_t key_bytes, const struct digest_shape *shape, void **ret_instance)
+static int cannot_open(const struct intact_digest_setup *setup, void **ret_instance)
 {
-	(void)algorithm;
-	(void)key;
-	(void)key_bytes;
-	(void)shape;
+	(void)setup;
 	(void)ret_instance;
 	return -ENOMEM;
 }
 
 static void no_memory_is_no_failure_of_the_test(void **state)
 {
-	struct digest_driver starved = fake_sync;
+	struct intact_digest_driver starved = fake_sync;
 
 	(void)state;
 	starved.open = cannot_open;

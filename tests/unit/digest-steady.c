@@ -25,8 +25,8 @@ static const uint8_t key[32] = "thirty-two bytes, for any cipher";
 static uint8_t data[COUNT * MESSAGE_BYTES];
 static uint8_t tags[COUNT * DIGEST_BYTES_MAX];
 
-static struct digest_spec spec_of(const struct digest_algorithm *a,
-				  const struct digest_driver *driver,
+static struct digest_spec spec_of(const struct intact_digest_algorithm *a,
+				  const struct intact_digest_driver *driver,
 				  enum intact_digest_policy policy)
 {
 	return (struct digest_spec){
@@ -67,9 +67,9 @@ static void use(struct digest *digest, struct digest_request *const requests[REQ
 }
 
 /* libcrypto 3.0 makes a new context for every SHA-3 digest, and there is no other way to it. */
-static bool libcrypto_allocates(const struct digest_algorithm *a)
+static bool libcrypto_allocates(const struct intact_digest_algorithm *a)
 {
-	return a->hash >= DIGEST_SHA3_224 && a->hash <= DIGEST_SHA3_512;
+	return a->hash >= INTACT_HASH_SHA3_224 && a->hash <= INTACT_HASH_SHA3_512;
 }
 
 static void check_steady(const struct digest_spec *spec)
@@ -113,11 +113,11 @@ static void check_starved(const struct digest_spec *spec)
 static void for_each_face(unsigned face, enum intact_digest_policy policy,
 			  void (*check)(const struct digest_spec *spec))
 {
-	for (const struct digest_driver *const *d = digest_drivers(); *d; d++)
-		for (const struct digest_algorithm *a = digest_algorithms(); a->name; a++) {
+	for (const struct intact_digest_driver *const *d = digest_drivers(); *d; d++)
+		for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++) {
 			struct digest_spec spec = spec_of(a, *d, policy);
 
-			if ((*d)->flags & face && (*d)->fit(a) != DRIVER_CANNOT)
+			if ((*d)->flags & face && (*d)->fit(a) != INTACT_DRIVER_CANNOT)
 				check(&spec);
 		}
 }
@@ -125,8 +125,8 @@ static void for_each_face(unsigned face, enum intact_digest_policy policy,
 static void nothing_allocates_between_open_and_close(void **state)
 {
 	(void)state;
-	for_each_face(DRIVER_SYNC, INTACT_DIGEST_SYNC, check_steady);
-	for_each_face(DRIVER_ASYNC, INTACT_DIGEST_ASYNC, check_steady);
+	for_each_face(INTACT_DRIVER_SYNC, INTACT_DIGEST_SYNC, check_steady);
+	for_each_face(INTACT_DRIVER_ASYNC, INTACT_DIGEST_ASYNC, check_steady);
 	assert_true(allocations > 0); /* they are counted at all */
 	assert_true(crypto_allocations > 0);
 }
@@ -134,8 +134,8 @@ static void nothing_allocates_between_open_and_close(void **state)
 static void no_memory_at_open_is_enomem(void **state)
 {
 	(void)state;
-	for_each_face(DRIVER_SYNC, INTACT_DIGEST_SYNC, check_starved);
-	for_each_face(DRIVER_ASYNC, INTACT_DIGEST_ASYNC, check_starved);
+	for_each_face(INTACT_DRIVER_SYNC, INTACT_DIGEST_SYNC, check_starved);
+	for_each_face(INTACT_DRIVER_ASYNC, INTACT_DIGEST_ASYNC, check_starved);
 }
 
 int main(void)
