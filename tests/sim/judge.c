@@ -156,7 +156,8 @@ static void judge_journal(struct judge *j)
 static void judge_tag(struct judge *j, uint32_t block, const uint8_t *bytes, const uint8_t *stored)
 {
 	const struct setup *s = j->s;
-	bool discarded = j->m->block[block].live.any;
+	const struct block *b = &j->m->block[block];
+	bool discarded = b->live.any || (!b->live_known && block_may_be_anything(b));
 	uint8_t tag[SB_TAG_BYTES_MAX], marker[SB_TAG_BYTES_MAX];
 
 	setup_tag(s, block, bytes, tag);
@@ -175,7 +176,7 @@ static void judge_content(struct judge *j, uint32_t block, const uint8_t *bytes,
 	const struct block *b = &j->m->block[block];
 	struct content found;
 
-	if (b->live.any)
+	if (b->live.any || (!b->live_known && block_may_be_anything(b)))
 		return;
 	model_content(j->m, block, bytes, j->s->hash ? NULL : tag, &found);
 	if (b->live_known &&

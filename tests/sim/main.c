@@ -281,6 +281,8 @@ int main(int argc, char **argv)
 		p[i].seed = c.first + c.count * i / c.jobs;
 		p[i].end = c.first + c.count * (i + 1) / c.jobs;
 	}
+	if (c.sim.verbose)
+		(void)setvbuf(stdout, NULL, _IOLBF, 0); /* all of it, if an assertion ends it */
 	printf("seeds: %" PRIu64 " from %" PRIu64 "\n", c.count, c.first);
 	run_jobs(&c, p);
 	return say_result(&c, p);

@@ -175,19 +175,26 @@ void model_shut(struct model *m)
 
 /* ---- Contents ---- */
 
-static uint32_t find_tag_key(const struct model *m, uint32_t block, const uint8_t *tag)
+static bool tag_is_of(const struct model *m, uint32_t block, uint32_t key, const uint8_t *tag)
+{
+	uint8_t expected[255];
+
+	content_tag(first_sector(m, block), key, expected, m->tag_bytes);
+	return memcmp(tag, expected, m->tag_bytes) == 0;
+}
+
+static uint32_t find_tag_key(const struct model *m, uint32_t block, const struct content *c,
+			     const uint8_t *tag)
 {
 	const struct block *b = &m->block[block];
-	uint8_t expected[255];
-	uint32_t keys[2] = {b->base.tag_key, b->live.tag_key};
 
-	for (unsigned i = 0; i < 2 + b->later_count; i++) {
-		uint32_t key = i < 2 ? keys[i] : b->later[i - 2].content.tag_key;
-
-		content_tag(first_sector(m, block), key, expected, m->tag_bytes);
-		if (memcmp(tag, expected, m->tag_bytes) == 0)
-			return key;
-	}
+	if (tag_is_of(m, block, c->key[0], tag))
+		return c->key[0];
+	if (tag_is_of(m, block, b->base.tag_key, tag))
+		return b->base.tag_key;
+	for (unsigned i = 0; i < b->later_count; i++)
+		if (tag_is_of(m, block, b->later[i].content.tag_key, tag))
+			return b->later[i].content.tag_key;
 	return KEY_NONE;
 }
 
@@ -198,7 +205,7 @@ void model_content(const struct model *m, uint32_t block, const uint8_t *bytes, 
 	for (uint32_t i = 0; i < m->block_sectors; i++)
 		ret->key[i] = content_key(first_sector(m, block) + i, bytes + i * SECTOR_BYTES);
 	if (tag)
-		ret->tag_key = find_tag_key(m, block, tag);
+		ret->tag_key = find_tag_key(m, block, ret, tag);
 }
 
 static bool content_equal(const struct model *m, const struct content *a, const struct content *b)
@@ -307,7 +314,7 @@ static const struct content *candidate(const struct block *b, unsigned i)
 	return i == 0 ? &b->base : &b->later[i - 1].content;
 }
 
-static bool candidate_is_any(const struct block *b)
+bool block_may_be_anything(const struct block *b)
 {
 	for (unsigned i = 0; i <= b->later_count; i++)
 		if (candidate(b, i)->any)
@@ -339,14 +346,14 @@ static bool may_be_torn_so(const struct model *m, const struct block *b,
 	for (uint32_t i = 0; i < m->block_sectors; i++)
 		if (!sector_is_possible(b, i, found->key[i]))
 			return false;
-	return m->tag_bytes == 0 || found->tag_key != KEY_NONE;
+	return true;
 }
 
 bool model_allows(const struct model *m, uint32_t block, const struct content *found)
 {
 	const struct block *b = &m->block[block];
 
-	return candidate_is_any(b) || candidate_find(m, b, found) >= 0 ||
+	return block_may_be_anything(b) || candidate_find(m, b, found) >= 0 ||
 	       may_be_torn_so(m, b, found);
 }
 
@@ -356,7 +363,7 @@ static void count(struct model *m, const struct block *b, const struct content *
 
 	if (b->later_count == 0)
 		return;
-	if (candidate_is_any(b))
+	if (block_may_be_anything(b))
 		m->counts.any++;
 	else if (which < 0)
 		m->counts.torn++;
@@ -381,7 +388,7 @@ static void refuse(struct model *m, uint32_t block, const struct content *found)
 
 static void collapse(struct block *b, const struct content *found, bool surely)
 {
-	bool any = candidate_is_any(b);
+	bool any = block_may_be_anything(b);
 
 	b->live = *found;
 	b->live.any = any;

@@ -10,7 +10,8 @@
  * - whole, or failing verification, if it was in mode D and the block has later versions at all;
  * - with each sector of 512 bytes of any of these versions (the mode gives no atomicity), but never
  *   failing, if it was in mode B; also in mode D where the block is not verified: in a volume without
- *   hash, or one that is still being recalculated.
+ *   hash (where the tag may be torn as well, as it may lie in two sectors), or one that is still being
+ *   recalculated.
  *
  * A crash in mode B may have the whole volume recalculated (when it is opened with another size of the
  * regions): what might have failed may then be torn and not fail.
@@ -122,6 +123,9 @@ void model_shut(struct model *m);
  */
 void model_observe(struct model *m, uint32_t block, const uint8_t *bytes, const uint8_t *tag,
 		   bool surely);
+
+/* It may have been discarded. */
+bool block_may_be_anything(const struct block *b);
 
 /* Whether this is what the block may be (with nothing under way). */
 bool model_allows(const struct model *m, uint32_t block, const struct content *found);

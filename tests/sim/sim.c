@@ -389,14 +389,18 @@ static void observe_all(struct sim *s)
 	}
 }
 
-/* Read only, nothing may be written; what is seen there is what has to be seen later. */
+/* Read only, nothing may be written; what is seen there is what has to be seen later, if it was
+ * verified.
+ */
 static void peek(struct sim *s)
 {
-	static const char modes[] = "JDBR";
+	static const char modes[] = "JDB";
 	char mode = s->mode;
+	bool surely = s->surely;
 	int r;
 
 	s->mode = modes[random_below(&s->random, s->setup.hash && !s->setup.crypt ? 3 : 2)];
+	s->surely = surely && !s->unverified && s->mode != 'B';
 	s->disks.read_only = true;
 	s->counts.peeks++;
 	r = open_volume(s, true);
@@ -412,6 +416,9 @@ static void peek(struct sim *s)
 	disks_revive(&s->disks);
 	s->disks.read_only = false;
 	s->mode = mode;
+	if (!s->surely)
+		model_crash(&s->model, (struct damage){0});
+	s->surely = surely;
 }
 
 /* ---- The ends of a life ---- */
