@@ -108,7 +108,8 @@ struct intact_params {
 	bool legacy_recalculate;
 
 	enum intact_digest_policy digest_policy;
-	char *digest_driver; /* or NULL; owned */
+	char *digest_driver;   /* "NAME" or "NAME:KEY=VALUE,…", or NULL; owned */
+	uint32_t digest_depth; /* blocks that an asynchronous driver computes at once; 0: 4096 */
 };
 
 void intact_params_init(struct intact_params *params);

@@ -39,6 +39,7 @@ struct intact {
 	struct queue queue;
 	struct status_call *status_calls; /* newest first */
 	bool asleep;			  /* the loop waits, or is about to: wake it */
+	bool digests_ready;		  /* a driver has called */
 	bool closing;
 	pthread_rwlock_t partial; /* held for writing while a part of a block is written */
 };
@@ -47,6 +48,9 @@ struct intact {
  * clean, or 0.
  */
 int loop_until_shut(struct intact *v);
+
+/* For drivers of digests, from any thread: there is something to poll for. v is a struct intact. */
+void loop_digests_ready(void *v);
 
 /* Nobody submits any more: the loop is to shut the volume. */
 void loop_close(struct intact *v);

@@ -49,6 +49,14 @@ void intact_get_status(struct intact *v, struct intact_status *ret)
 	waiter_wait(&call.waiter);
 }
 
+void loop_digests_ready(void *opaque)
+{
+	struct intact *v = opaque;
+
+	__atomic_store_n(&v->digests_ready, true, __ATOMIC_RELEASE);
+	wake(v);
+}
+
 void loop_close(struct intact *v)
 {
 	__atomic_store_n(&v->closing, true, __ATOMIC_RELEASE);
@@ -97,6 +105,7 @@ static bool take_from_others(struct intact *v)
 	bool any = take_submitted(v);
 
 	answer_status_calls(v);
+	any = __atomic_exchange_n(&v->digests_ready, false, __ATOMIC_ACQ_REL) || any;
 	return begin_shutdown(v) || any;
 }
 

@@ -99,6 +99,8 @@ static int open_engine(struct intact *v, const struct intact_params *params, boo
 		.data_device_sectors = sectors_of(v->data_device),
 		.now_ns = now_ns,
 		.random = random_bytes,
+		.wake = loop_digests_ready,
+		.opaque = v,
 		.log = &v->log,
 	};
 	int err = engine_open(params, read_only, &world, &v->engine);

@@ -355,9 +355,9 @@ static void run_finished(struct engine *e)
 
 static void run_digests(struct engine *e)
 {
-	if (e->hash && digest_poll(e->hash) > 0)
+	if (e->hash && (digest_poll(e->hash) > 0 || digest_must_poll(e->hash)))
 		e->progress = true;
-	if (e->mac && digest_poll(e->mac) > 0)
+	if (e->mac && (digest_poll(e->mac) > 0 || digest_must_poll(e->mac)))
 		e->progress = true;
 }
 

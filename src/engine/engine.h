@@ -31,6 +31,10 @@ struct engine_world {
 	const struct intact_digest_driver *const *drivers; /* NULL: those of this build */
 	uint64_t (*now_ns)(void *opaque);
 	void (*random)(void *opaque, void *to, size_t bytes);
+	/* A digest has something for engine_run to do: from any thread, also while the engine is
+	 * being opened or closed. NULL: nobody sleeps.
+	 */
+	void (*wake)(void *opaque);
 	void *opaque;
 	const struct intact_log *log;
 };

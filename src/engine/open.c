@@ -394,6 +394,8 @@ int engine_open(const struct intact_params *params, bool read_only,
 	r = volume_init(&e->volume, params, world->device_sectors, world->data_device_sectors,
 			world->log);
 	e->volume.drivers = world->drivers;
+	e->volume.wake = world->wake;
+	e->volume.wake_opaque = world->opaque;
 	r = r ?: fill(e);
 	if (r < 0) {
 		engine_close(e);

@@ -54,6 +54,7 @@ static const struct row rows[] = {
 	{"data-device", TEXT, AT(data_device), 0, false},
 	{"digest-policy", POLICY, AT(digest_policy), 0, false},
 	{"digest-driver", TEXT, AT(digest_driver), 0, false},
+	{"digest-depth", U32, AT(digest_depth), UINT32_MAX, false},
 	{"table", G_WORD, GATHERED(table), 0, false},
 	{"integrity", G_WORD, GATHERED(hash.name), 0, true},
 	{"integrity-key-file", G_WORD, GATHERED(hash.key_file), 0, true},

@@ -245,6 +245,9 @@ static int open_digest(const struct volume *v, const struct intact_algorithm *al
 	spec->key_bytes = algorithm->key_bytes;
 	spec->policy = v->params.digest_policy;
 	spec->driver = v->params.digest_driver;
+	spec->depth = v->params.digest_depth;
+	spec->wake = v->wake;
+	spec->wake_opaque = v->wake_opaque;
 	spec->salt = v->sb.flags & SB_FIXED_HMAC ? v->sb.salt : NULL;
 	if (!spec->algorithm)
 		return -EINVAL;

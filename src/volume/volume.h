@@ -30,6 +30,8 @@ struct volume {
 	const struct intact_digest_algorithm *hash; /* NULL: none, or still to be found ("auto") */
 	uint64_t sectors;		     /* of the mapping */
 	const struct intact_digest_driver *const *drivers; /* NULL: those of this build */
+	void (*wake)(void *opaque); /* whoever waits for digests; or NULL */
+	void *wake_opaque;
 };
 
 /* Copies the parameters. Errors: -ENOMEM. */
