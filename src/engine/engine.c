@@ -2,7 +2,7 @@
  *
  * Requests: from submission to `done`.
  *
- *	engine_submit -> queue -> slices (read.c, write_journal.c, write_direct.c, discard.c) -> slice_finish
+ *	engine_submit -> queue -> slices (read.c, write.c, discard.c) -> slice_finish
  *	-> request_finish -> (flush.c, with FUA) -> done
  *
  * A request is cut into slices, each within one run of the volume and small enough for what a slice
@@ -116,15 +116,16 @@ static uint32_t digest_flags(const struct engine *e)
 	return DIGEST_SECTOR | (e->salted ? DIGEST_SALTED : 0);
 }
 
-void slice_digest(struct slice *s, uint8_t *data, void (*done)(struct digest_request *req))
+static void submit_digest(struct slice *s, uint8_t *data, size_t message_bytes,
+			  void (*done)(struct digest_request *req))
 {
 	struct engine *e = s->engine;
 
 	s->state = SLICE_DIGESTING;
 	*s->digest = (struct digest_request){
 		.data = data,
-		.message_bytes = e->block_bytes,
-		.stride_bytes = e->block_bytes,
+		.message_bytes = message_bytes,
+		.stride_bytes = message_bytes,
 		.count = s->blocks,
 		.flags = digest_flags(e),
 		.sector = s->first_sector,
@@ -138,23 +139,14 @@ void slice_digest(struct slice *s, uint8_t *data, void (*done)(struct digest_req
 	e->progress = true;
 }
 
+void slice_digest(struct slice *s, uint8_t *data, void (*done)(struct digest_request *req))
+{
+	submit_digest(s, data, s->engine->block_bytes, done);
+}
+
 void slice_digest_markers(struct slice *s, void (*done)(struct digest_request *req))
 {
-	struct engine *e = s->engine;
-
-	s->state = SLICE_DIGESTING;
-	*s->digest = (struct digest_request){
-		.count = s->blocks,
-		.flags = digest_flags(e),
-		.sector = s->first_sector,
-		.sector_step = e->spb,
-		.tags = s->tags,
-		.tag_stride_bytes = e->tag_bytes,
-		.done = done,
-		.opaque = e,
-	};
-	digest_submit(e->hash, s->digest);
-	e->progress = true;
+	submit_digest(s, NULL, 0, done);
 }
 
 /* Requests stand at the head of the slice's digest memory; its owner is found by position. */
@@ -229,10 +221,7 @@ static void slice_start(struct slice *s)
 		break;
 	case INTACT_WRITE:
 	case INTACT_WRITE_ZEROES:
-		if (engine_journals(s->engine))
-			write_journal_start(s);
-		else
-			write_direct_start(s);
+		write_start(s);
 		break;
 	case INTACT_DISCARD:
 		discard_start(s);

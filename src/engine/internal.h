@@ -490,7 +490,7 @@ void slice_digest(struct slice *s, uint8_t *data, void (*done)(struct digest_req
 void slice_digest_markers(struct slice *s, void (*done)(struct digest_request *req));
 struct slice *slice_of_digest(struct engine *e, const struct digest_request *req);
 
-/* A digest of something to be written failed: stops the volume, and the slice. */
+/* A digest failed: stops the volume, and the slice. */
 void slice_digest_failed(struct slice *s, int error);
 
 bool engine_journals(const struct engine *e); /* mode J */
@@ -552,12 +552,14 @@ void ring_free(struct engine *e, uint32_t sections);
 /* Below the watermark? */
 bool ring_is_tight(const struct engine *e);
 
-/* ---- read.c, write_journal.c, write_direct.c, discard.c ---- */
+/* ---- read.c, write.c, write_journal.c, write_direct.c, discard.c ---- */
 
 void read_start(struct slice *s);
-void write_journal_start(struct slice *s);
+void write_start(struct slice *s);
+/* A locked slice whose tags are known. */
+void write_journal(struct slice *s);
+void write_direct(struct slice *s);
 void write_journal_run(struct engine *e);
-void write_direct_start(struct slice *s);
 void discard_start(struct slice *s);
 
 /* ---- settle.c: until the journal holds nothing of a range that is locked ---- */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A write in modes D and B:
+ * A write in modes D and B, once its tags are known (write.c):
  *
- *	write_direct_start -> direct_locked -> direct_digested -> (waits for the bitmap) -> write_direct_marked
- *	-> data_written -> tags_ready -> slice_finish
+ *	write_direct -> (waits for the bitmap) -> regions_marked -> data_written -> tags_ready
+ *	-> slice_finish
  *
- * The digest comes first, so that one that fails has changed nothing. In mode B the regions are
- * durably dirty before the data starts. Tags go to the cache; a flush, or the end of the bitmap's
- * interval, writes them.
+ * In mode B the regions are durably dirty before the data starts. Tags go to the cache; a flush, or
+ * the end of the bitmap's interval, writes them.
  */
 #include "engine/internal.h"
 
@@ -43,7 +42,7 @@ static void data_written(struct io *io)
 	tags_acquire(e, &s->span, s->first_sector, s->blocks, true, tags_ready);
 }
 
-void write_direct_marked(struct slice *s)
+static void regions_marked(struct slice *s)
 {
 	struct engine *e = s->engine;
 
@@ -64,44 +63,8 @@ void write_direct_marked(struct slice *s)
 	e->progress = true;
 }
 
-static void direct_ready(struct slice *s)
+void write_direct(struct slice *s)
 {
-	if (s->engine->mode != INTACT_MODE_BITMAP || dirty_mark(s, write_direct_marked))
-		write_direct_marked(s);
-}
-
-static void direct_digested(struct digest_request *req)
-{
-	struct engine *e = req->opaque;
-	struct slice *s = slice_of_digest(e, req);
-
-	assert(s->state == SLICE_DIGESTING);
-	assert(s->range.held);
-	if (req->result < 0)
-		slice_digest_failed(s, req->result);
-	else if (e->failed)
-		slice_finish(s, -EIO);
-	else
-		direct_ready(s);
-}
-
-static void direct_locked(struct range *range)
-{
-	struct slice *s = container_of(range, struct slice, range);
-	struct engine *e = s->engine;
-
-	assert(s->state == SLICE_LOCKING);
-	if (e->failed)
-		slice_finish(s, -EIO);
-	else if (e->hash)
-		slice_digest(s, s->buffer, direct_digested);
-	else
-		direct_ready(s);
-}
-
-void write_direct_start(struct slice *s)
-{
-	s->state = SLICE_LOCKING;
-	range_lock(s->engine, &s->range, s->first_sector, (uint64_t)s->blocks * s->engine->spb,
-		   true, direct_locked);
+	if (s->engine->mode != INTACT_MODE_BITMAP || dirty_mark(s, regions_marked))
+		regions_marked(s);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A write in mode J:
+ * A write in mode J, once its tags are known (write.c):
  *
- *	write_journal_start -> journal_locked -> journal_digested -> (waits for room) -> journal_write
- *	-> slice_finish
+ *	write_journal -> (waits for room) -> blocks_enter -> slice_finish
  *
  * Blocks enter the ring whole, with their tags, in one step: a commit never has to wait for an
  * entry. The request is acknowledged then; what makes it durable is the commit (commit.c), for
@@ -11,7 +10,7 @@
  */
 #include "engine/internal.h"
 
-static void journal_write(struct slice *s)
+static void blocks_enter(struct slice *s)
 {
 	struct engine *e = s->engine;
 	const uint8_t *tags = s->given_tags ?: s->tags;
@@ -32,12 +31,12 @@ static bool has_room(const struct engine *e, const struct slice *s)
 	return ring_free_entries(e) >= s->blocks;
 }
 
-static void journal_ready(struct slice *s)
+void write_journal(struct slice *s)
 {
 	struct engine *e = s->engine;
 
 	if (!e->room_waiters.first && has_room(e, s)) {
-		journal_write(s);
+		blocks_enter(s);
 		return;
 	}
 	s->state = SLICE_ROOM;
@@ -47,47 +46,11 @@ static void journal_ready(struct slice *s)
 void write_journal_run(struct engine *e)
 {
 	while (e->room_waiters.first && has_room(e, e->room_waiters.first) && !e->failed)
-		journal_write(list_pop(&e->room_waiters));
+		blocks_enter(list_pop(&e->room_waiters));
 	if (!engine_journals(e) || e->failed)
 		return;
 	if (e->room_waiters.first || ring_is_tight(e)) {
 		commit_request(e);
 		writeback_request(e);
 	}
-}
-
-static void journal_digested(struct digest_request *req)
-{
-	struct engine *e = req->opaque;
-	struct slice *s = slice_of_digest(e, req);
-
-	assert(s->state == SLICE_DIGESTING);
-	assert(s->range.held);
-	if (req->result < 0)
-		slice_digest_failed(s, req->result);
-	else if (e->failed)
-		slice_finish(s, -EIO);
-	else
-		journal_ready(s);
-}
-
-static void journal_locked(struct range *range)
-{
-	struct slice *s = container_of(range, struct slice, range);
-	struct engine *e = s->engine;
-
-	assert(s->state == SLICE_LOCKING);
-	if (e->failed)
-		slice_finish(s, -EIO);
-	else if (e->hash)
-		slice_digest(s, s->buffer, journal_digested);
-	else
-		journal_ready(s);
-}
-
-void write_journal_start(struct slice *s)
-{
-	s->state = SLICE_LOCKING;
-	range_lock(s->engine, &s->range, s->first_sector, (uint64_t)s->blocks * s->engine->spb,
-		   true, journal_locked);
 }
