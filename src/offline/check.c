@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Verifying a whole volume on many cores. The range is cut into chunks, numbered from 0; each
- *worker takes the next number, reads and judges it, and leaves what it found in the result window.
- *The thread that called intact_check picks results up in order, so that ranges and counts come as
- *if one had looked at one block after the other.
+ * worker takes the next number, reads and judges it, and leaves what it found in the result window.
+ * The thread that called intact_check picks results up in order, so that ranges and counts come as
+ * if one had looked at one block after the other.
  *
  *	worker:  take_number -> chunk_start … chunk_judge -> result_post
  *	caller:  result_pick -> counts, bad ranges -> progress, stop?
  *
  * A worker with chunks in flight never waits for room in the window: the caller may be waiting for
- *just those.
+ * just those.
  */
 #include "base/message.h"
 #include "base/num.h"

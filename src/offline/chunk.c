@@ -6,7 +6,7 @@
  *		mend_reads -> digest_blocks -> judge_block … -> overlay_blocks
  *
  * Blocks of 2048 bytes and more are read with room before each, so that a digest that wants its
- *message in one piece need not copy it there.
+ * message in one piece need not copy it there.
  */
 #include "base/num.h"
 #include "base/secret.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * The journal as the next activation would replay it, kept as an index of which block is where;
- *nothing is written (docs/format.md section 5, "Replay"). Two passes:
+ * nothing is written (docs/format.md section 5, "Replay"). Two passes:
  *
  *	scan_all (commit ids of every section) -> replay_decide -> verify_all (MACs, entries, tags)
- *-> overlay_sort
+ * -> overlay_sort
  *
  * Whatever is wrong makes the whole journal corrupt: none of it is shown then, as nothing of it may
- *be written.
+ * be written.
  */
 #include "base/message.h"
 #include "base/num.h"
