@@ -35,26 +35,6 @@ static int read_superblock(struct engine *e)
 	return r ?: volume_check_mac(v, bytes);
 }
 
-/* docs/format.md section 8. */
-static int check_recalculation(const struct engine *e)
-{
-	const struct volume *v = &e->volume;
-	bool hash_keyed = v->hash && v->hash->keyed;
-	bool mac_keyed = v->params.journal_mac.key != NULL;
-	bool salted = volume_is_salted(v);
-
-	if (!(v->sb.flags & SB_RECALCULATING) || v->params.legacy_recalculate || e->read_only ||
-	    v->sb.recalc_sector >= v->geometry.provided_sectors)
-		return 0;
-	if ((!salted && (hash_keyed || mac_keyed)) || (salted && hash_keyed && !mac_keyed))
-		return volume_refuse(v,
-				     "%s: recalculating a keyed volume whose superblock is not "
-				     "authenticated would make forged data good: refused without "
-				     "legacy_recalculate",
-				     v->params.device);
-	return 0;
-}
-
 static int check_writable(const struct engine *e)
 {
 	const struct volume *v = &e->volume;
@@ -370,7 +350,7 @@ static int fill(struct engine *e)
 	init_fields(e);
 	if (!e->read_only)
 		apply_params(e);
-	r = check_recalculation(e);
+	r = e->read_only ? 0 : volume_check_recalculation(&e->volume);
 	r = r ?: open_digests(e);
 	r = r ?: open_memory(e);
 	r = r ?: open_area(e);

@@ -164,8 +164,10 @@ static int check_journal_mac(const struct volume *v)
 		return volume_refuse(v, "a journal_mac was given, but the journal has none");
 	if (given && v->params.fix_hmac && v->params.journal_mac.key &&
 	    !(v->sb.flags & SB_FIXED_HMAC))
-		return volume_refuse(
-			v, "fix_hmac was given, but the superblock lacks it: tampered with?");
+		message_warning(v->log,
+				"%s: fix_hmac was asked for, but the superblock lacks it and "
+				"is not authenticated: older volume, or tampered with",
+				v->params.device);
 	return 0;
 }
 
@@ -229,6 +231,24 @@ int volume_choose_length(struct volume *v)
 		return volume_refuse(v, "a length of %llu sectors is not whole blocks",
 				     (unsigned long long)wanted);
 	v->sectors = wanted;
+	return 0;
+}
+
+int volume_check_recalculation(const struct volume *v)
+{
+	bool hash_keyed = v->hash && v->hash->keyed;
+	bool mac_keyed = v->params.journal_mac.key != NULL;
+	bool salted = volume_is_salted(v);
+
+	if (!(v->sb.flags & SB_RECALCULATING) || v->params.legacy_recalculate ||
+	    v->sb.recalc_sector >= v->geometry.provided_sectors)
+		return 0;
+	if ((!salted && (hash_keyed || mac_keyed)) || (salted && hash_keyed && !mac_keyed))
+		return volume_refuse(v,
+				     "%s: recalculating a keyed volume whose superblock is not "
+				     "authenticated would make forged data good: refused without "
+				     "legacy_recalculate",
+				     v->params.device);
 	return 0;
 }
 
