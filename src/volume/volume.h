@@ -26,9 +26,9 @@ struct volume {
 
 	struct sb sb;
 	struct geometry geometry;
-	bool geometry_good;		     /* false only when that was allowed */
+	bool geometry_good;			    /* false only when that was allowed */
 	const struct intact_digest_algorithm *hash; /* NULL: none, or still to be found ("auto") */
-	uint64_t sectors;		     /* of the mapping */
+	uint64_t sectors;			    /* of the mapping */
 	const struct intact_digest_driver *const *drivers; /* NULL: those of this build */
 	void (*wake)(void *opaque); /* whoever waits for digests; or NULL */
 	void *wake_opaque;
@@ -53,6 +53,11 @@ int volume_make_geometry(struct volume *v, bool lenient);
 
 /* How long the mapping is: v->sectors. */
 int volume_choose_length(struct volume *v);
+
+/* Whether tags may be made of data that nothing vouches for (docs/format.md section 8): a refusal
+ * while some are still to be made, unless the user insists.
+ */
+int volume_check_recalculation(const struct volume *v);
 
 /* The superblock's MAC, when it has one and the key was given. */
 int volume_check_mac(const struct volume *v, const uint8_t bytes[SB_BYTES]);
