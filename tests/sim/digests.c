@@ -16,6 +16,8 @@ static _Thread_local struct digests *the_digests;
 struct instance {
 	const struct intact_digest_driver *driver;
 	void *inner;
+	bool lost; /* its key, until it is asked to derive it again */
+	uint32_t key;
 };
 
 /* ---- Instances ---- */
@@ -73,11 +75,49 @@ static void garbage(struct digests *d, struct intact_digest_batch *batch)
 		batch->tags[i * batch->tag_stride_bytes] = (uint8_t)random_next(&d->random);
 }
 
+/* Not again before everybody has got over it. */
+static bool key_is_lost(struct digests *d)
+{
+	if (d->armed && d->kept == 0 && random_per_million(&d->random, d->faults.key_loss)) {
+		trace_event(d->trace, "digest loses its key", d->held_count, 0);
+		d->kept = 2 * DIGESTS_HELD_MAX;
+		d->losses++;
+		return true;
+	}
+	d->kept -= d->kept > 0;
+	return false;
+}
+
+/* The key is lost for everything that the instance holds as well. */
+static bool loses_key(struct digests *d, struct instance *i)
+{
+	if (i->lost || !key_is_lost(d))
+		return i->lost;
+	i->lost = true;
+	return true;
+}
+
+static int sim_rederive(void *instance)
+{
+	struct digests *d = the_digests;
+	struct instance *i = instance;
+
+	i->lost = false;
+	i->key++;
+	trace_event(d->trace, "digest derives its key", i->key, 0);
+	return 0;
+}
+
 static int compute(struct instance *i, struct intact_digest_batch *batch)
 {
 	struct digests *d = the_digests;
-	int r = i->driver->compute(i->inner, batch);
+	int r;
 
+	if (loses_key(d, i)) {
+		garbage(d, batch);
+		return -EKEYEXPIRED;
+	}
+	r = i->driver->compute(i->inner, batch);
 	if (r < 0 || !d->armed || !random_per_million(&d->random, d->faults.error))
 		return r;
 	d->errors++;
@@ -114,6 +154,7 @@ static bool is_busy(struct digests *d)
 static int sim_submit(void *instance, struct intact_digest_batch *batch)
 {
 	struct digests *d = the_digests;
+	struct instance *i = instance;
 
 	if (is_busy(d)) {
 		d->free_ns = d->trace->now_ns + 1 + delay(d);
@@ -125,7 +166,7 @@ static int sim_submit(void *instance, struct intact_digest_batch *batch)
 		return -EIO;
 	}
 	d->held[d->held_count++] =
-		(struct digests_held){instance, batch, d->trace->now_ns + delay(d)};
+		(struct digests_held){instance, batch, i->key, d->trace->now_ns + delay(d)};
 	return 0;
 }
 
@@ -134,7 +175,10 @@ static void finish(struct digests *d, unsigned n, struct intact_digest_batch **f
 	struct digests_held held = d->held[n];
 
 	d->held[n] = d->held[--d->held_count];
-	held.batch->result = compute(held.instance, held.batch);
+	if (held.key == ((struct instance *)held.instance)->key)
+		held.batch->result = compute(held.instance, held.batch);
+	else
+		held.batch->result = -EKEYEXPIRED; /* it was submitted under a key that is gone */
 	held.batch->next = *finished;
 	*finished = held.batch;
 }
@@ -174,7 +218,7 @@ static void sim_flush(void *instance, struct intact_digest_batch **finished)
 static const struct intact_digest_driver sim_async = {
 	.name = "sim-async",
 	.description = "a simulation",
-	.flags = INTACT_DRIVER_ASYNC | INTACT_DRIVER_HARDWARE | INTACT_DRIVER_WAKES,
+	.flags = INTACT_DRIVER_ASYNC | INTACT_DRIVER_HARDWARE | INTACT_DRIVER_WAKES | INTACT_DRIVER_WAKES,
 	.priority = 100,
 	.batch_bytes = 24,
 	.fit = sim_fit,
@@ -183,6 +227,7 @@ static const struct intact_digest_driver sim_async = {
 	.submit = sim_submit,
 	.poll = sim_poll,
 	.flush = sim_flush,
+	.rederive = sim_rederive,
 };
 
 static const struct intact_digest_driver sim_sync = {
@@ -194,6 +239,7 @@ static const struct intact_digest_driver sim_sync = {
 	.open = sim_open,
 	.close = sim_close,
 	.compute = sim_compute,
+	.rederive = sim_rederive,
 };
 
 void digests_init(struct digests *d, struct trace *trace, uint64_t seed)

@@ -9,9 +9,10 @@
  * - The driver is busy: for no reason, or because it holds as many requests as it can.
  * - A submission is refused with an error; a request taken ends with an error. Tags of a failed
  *   request are garbage.
+ * - The key is lost: for all that was submitted under it, until it is derived again, which works.
  * - flush makes everything finish.
  *
- * Synchronous face: a computation fails, and leaves garbage.
+ * Synchronous face: a computation fails, or has no key any more, and leaves garbage.
  *
  * Nothing fails while a driver is opened and tested (until the owner has armed it), and requests
  * finish then when they are polled for, as nobody waits for the clock.
@@ -32,11 +33,13 @@ struct digests_faults {
 	unsigned room;	       /* requests held at most; 0: DIGESTS_HELD_MAX */
 	unsigned submit_error; /* per million */
 	unsigned error;	       /* per million */
+	unsigned key_loss;	   /* per million */
 };
 
 struct digests_held {
 	void *instance;
 	struct intact_digest_batch *batch;
+	uint32_t key; /* it was submitted under */
 	uint64_t end_ns;
 };
 
@@ -45,7 +48,9 @@ struct digests {
 	struct random random;
 	struct digests_faults faults;
 	bool armed;
-	uint64_t errors;  /* injected */
+	uint64_t errors; /* injected */
+	uint64_t losses; /* of keys */
+	unsigned kept;	 /* so many computations before the next loss */
 	uint64_t free_ns; /* busy until then */
 	uint64_t instances;
 	unsigned held_count;

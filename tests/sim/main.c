@@ -244,10 +244,10 @@ static void say_counts(const struct sim_counts *c)
 	       "%llu, stopped: %llu, peeks: %llu\n",
 	       SHOW(cuts), SHOW(cuts_in_open), SHOW(cuts_in_shutdown), SHOW(kills),
 	       SHOW(shutdowns), SHOW(stops), SHOW(peeks));
-	printf("requests: %llu, I/O events: %llu, disk errors: %llu, digest errors: %llu, glitches: "
-	       "%llu, rotten blocks: %llu\n",
-	       SHOW(requests), SHOW(io_events), SHOW(errors), SHOW(digest_errors), SHOW(glitches),
-	       SHOW(rots));
+	printf("requests: %llu, I/O events: %llu, disk errors: %llu, digest errors: %llu, lost keys: "
+	       "%llu, glitches: %llu, rotten blocks: %llu\n",
+	       SHOW(requests), SHOW(io_events), SHOW(errors), SHOW(digest_errors),
+	       SHOW(key_losses), SHOW(glitches), SHOW(rots));
 	printf("unsettled blocks after crashes: %llu old, %llu later, %llu torn, %llu failing, %llu "
 	       "discarded\n",
 	       SHOW(found.base), SHOW(found.later), SHOW(found.torn), SHOW(found.failed),

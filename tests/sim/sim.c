@@ -202,7 +202,7 @@ static bool step(struct sim *s)
 
 static unsigned choose_rate(struct random *r, unsigned percent)
 {
-	return random_percent(r, percent) ? (unsigned)random_log(r, 200, 50000) : 0;
+	return random_percent(r, percent) ? (unsigned)random_log(r, 200, 100000) : 0;
 }
 
 static void choose_disk_faults(struct sim *s, struct disk_faults *f)
@@ -236,6 +236,7 @@ static void choose_digest_habits(struct sim *s, struct digests_faults *f)
 	f->straggler_percent = random_percent(r, 30) ? 5 : 0;
 	f->busy_percent = random_percent(r, 30) ? (unsigned)random_below(r, 60) : 0;
 	f->room = random_percent(r, 30) ? (unsigned)random_between(r, 1, 20) : 0;
+	f->key_loss = choose_rate(r, 20);
 }
 
 static void choose_digest_faults(struct sim *s, struct digests_faults *f)
@@ -255,9 +256,9 @@ static void choose_faults(struct sim *s, bool last)
 		s->disks.faults.glitch = 0;
 	if (last || s->only & ONLY_NO_FAULTS)
 		return;
-	if (random_percent(&s->random, 15))
+	if (random_percent(&s->random, 25))
 		choose_disk_faults(s, &s->disks.faults);
-	if (random_percent(&s->random, 8))
+	if (random_percent(&s->random, 10))
 		choose_digest_faults(s, &s->digests.faults);
 }
 
@@ -559,6 +560,8 @@ static void end_by_shutdown(struct sim *s, bool last)
 	if (random_percent(&s->random, 20)) {
 		disks_cut(&s->disks);
 		disks_revive(&s->disks);
+		if (!s->surely)
+			model_crash(&s->model, (struct damage){0}); /* of a process before */
 		s->surely = true;
 	}
 	judge(s, !last);
@@ -777,6 +780,7 @@ static void finish(struct sim *s, struct sim_result *ret)
 	s->counts.io_events = s->disks.events;
 	s->counts.errors = disks_errors(&s->disks);
 	s->counts.digest_errors = s->digests.errors;
+	s->counts.key_losses = s->digests.losses;
 	s->counts.glitches = s->disks.glitches;
 	s->counts.found = s->model.counts;
 	*ret = (struct sim_result){
