@@ -187,7 +187,8 @@ static inline void intact_digest_store(const struct intact_digest_shape *shape,
 #define INTACT_DRIVER_ASYNC    (1u << 1) /* has submit, poll and flush */
 #define INTACT_DRIVER_HARDWARE (1u << 2) /* computes elsewhere than on this machine's cores */
 /* The key never enters this process: as `key`, open gets what names it (a URI), or nothing. There
- * is no self-test, as there are no known keys.
+ * is no self-test, as there are no known keys. Only such a driver is chosen for a key named by a
+ * URI; for a keyed algorithm without one it has to be named.
  */
 #define INTACT_DRIVER_KEY_OUTSIDE (1u << 3)
 /* Asynchronous, and calls `wake` when there is something to poll for. A driver that does not is
@@ -264,11 +265,11 @@ struct intact_digest_driver {
 	 * back; -EBUSY: nothing was taken, it is offered again later, in order; any other error is
 	 * the batch's result.
 	 *
-	 * poll: puts what has finished in front of *finished, linked by `next`, the last one to
-	 * have finished first. Called often enough it brings everything without more being
-	 * submitted.
+	 * poll: *finished, which is NULL, becomes the list of what has finished, linked by `next`,
+	 * the last one to have finished first. Called often enough it brings everything without
+	 * more being submitted.
 	 *
-	 * flush: everything submitted has finished when it returns, and is put there too.
+	 * flush: the same, but everything submitted has finished when it returns.
 	 */
 	int (*submit)(void *instance, struct intact_digest_batch *batch);
 	void (*poll)(void *instance, struct intact_digest_batch **finished);

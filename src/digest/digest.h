@@ -40,6 +40,7 @@ struct digest_spec {
 	const struct intact_digest_algorithm *algorithm;
 	const uint8_t *key;  /* copied into the driver's state; the caller wipes its own */
 	size_t key_bytes;    /* 0: no key */
+	const char *key_uri; /* instead: names a key that stays where it is; or NULL */
 	const uint8_t *salt; /* DIGEST_SALT_BYTES put before every message of a salted request;
 				NULL: zero bytes */
 	size_t tag_bytes;    /* digests are cut, or padded with zero bytes, to this; 0: the digest's

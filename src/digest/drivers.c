@@ -11,6 +11,9 @@ static const struct intact_digest_driver *const drivers[] = {
 #ifdef HAVE_IPSEC_MB
 	&digest_mb,
 #endif
+#ifdef HAVE_P11_KIT
+	&digest_pkcs11,
+#endif
 	NULL,
 };
 

@@ -16,7 +16,8 @@ extern const struct intact_digest_driver digest_openssl_cmac;
 extern const struct intact_digest_driver digest_isal;
 extern const struct intact_digest_driver digest_xxhash;
 extern const struct intact_digest_driver digest_blake2;
-extern const struct intact_digest_driver digest_mb; /* if HAVE_IPSEC_MB */
+extern const struct intact_digest_driver digest_mb;	/* if HAVE_IPSEC_MB */
+extern const struct intact_digest_driver digest_pkcs11; /* if HAVE_P11_KIT */
 
 /* All of them, NULL-terminated. */
 const struct intact_digest_driver *const *digest_drivers(void);

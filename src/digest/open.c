@@ -35,14 +35,20 @@ struct opening {
 static int check_key(const struct digest_spec *spec, unsigned flags, const struct intact_log *log)
 {
 	const struct intact_digest_algorithm *a = spec->algorithm;
+	bool outside = flags & INTACT_DRIVER_KEY_OUTSIDE || spec->key_uri;
 
-	if (a->keyed && spec->key_bytes == 0 && !(flags & INTACT_DRIVER_KEY_OUTSIDE)) {
+	if (a->keyed && spec->key_bytes == 0 && !outside) {
 		message_error(log, "%s %s: key required", spec->parameter, a->name);
 		return -ENOKEY;
 	}
-	if (!a->keyed && spec->key_bytes > 0) {
+	if (!a->keyed && (spec->key_bytes > 0 || spec->key_uri)) {
 		message_error(log, "%s %s: a key was given, but it takes none", spec->parameter,
 			      a->name);
+		return -EINVAL;
+	}
+	if (spec->key_bytes > 0 && outside) {
+		message_error(log, "%s %s: a key was given where the URI of one is needed",
+			      spec->parameter, a->name);
 		return -EINVAL;
 	}
 	if (spec->key_bytes > DIGEST_KEY_BYTES_MAX) {
@@ -50,8 +56,8 @@ static int check_key(const struct digest_spec *spec, unsigned flags, const struc
 			      spec->parameter, a->name, spec->key_bytes, DIGEST_KEY_BYTES_MAX);
 		return -EINVAL;
 	}
-	if (a->hash == INTACT_HASH_AES_CMAC && !(flags & INTACT_DRIVER_KEY_OUTSIDE) &&
-	    spec->key_bytes != 16 && spec->key_bytes != 24 && spec->key_bytes != 32) {
+	if (a->hash == INTACT_HASH_AES_CMAC && !outside && spec->key_bytes != 16 &&
+	    spec->key_bytes != 24 && spec->key_bytes != 32) {
 		message_error(log, "%s %s: key of %zu bytes, it takes 16, 24 or 32",
 			      spec->parameter, a->name, spec->key_bytes);
 		return -EINVAL;
@@ -148,10 +154,11 @@ static void driver_says(void *opaque, enum intact_level level, const char *text)
 
 static int instance_open(struct digest *d, const struct opening *o)
 {
+	const char *uri = o->spec.key_uri;
 	const struct intact_digest_setup setup = {
 		.algorithm = d->algorithm,
-		.key = o->spec.key,
-		.key_bytes = o->spec.key_bytes,
+		.key = uri ? (const uint8_t *)uri : o->spec.key,
+		.key_bytes = uri ? strlen(uri) : o->spec.key_bytes,
 		.shape = &d->shape,
 		.options = o->options,
 		.wake = o->spec.wake,

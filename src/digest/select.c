@@ -7,14 +7,36 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A key that stays outside is for drivers that leave it there, and other keys are not. */
+static bool has_key(const struct intact_digest_driver *driver, const struct digest_spec *spec)
+{
+	bool outside = driver->flags & INTACT_DRIVER_KEY_OUTSIDE;
+
+	if (spec->key_uri)
+		return outside;
+	return !outside || !spec->algorithm->keyed || spec->driver;
+}
+
 /* Whether the user, or without a word from the user good sense, allows a driver. */
 static bool is_eligible(const struct intact_digest_driver *driver, const struct digest_spec *spec)
 {
 	enum intact_digest_fit fit = driver->fit(spec->algorithm);
 
+	if (!has_key(driver, spec))
+		return false;
 	if (spec->driver)
 		return strcmp(driver->name, spec->driver) == 0 && fit != INTACT_DRIVER_CANNOT;
 	return fit == INTACT_DRIVER_FITS;
+}
+
+/* Who computes by another of these drivers is no accelerator. */
+static bool is_wanted(const struct intact_digest_driver *driver, const struct digest_spec *spec)
+{
+	bool wraps = driver->flags & INTACT_DRIVER_WRAPS;
+
+	if (wraps && !spec->driver && spec->policy == INTACT_DIGEST_ACCELERATOR)
+		return false;
+	return is_eligible(driver, spec);
 }
 
 /* The first of the highest priority that has the face. */
@@ -24,7 +46,7 @@ static const struct intact_digest_driver *best(const struct intact_digest_driver
 	const struct intact_digest_driver *found = NULL;
 
 	for (; *drivers; drivers++) {
-		if (!((*drivers)->flags & face) || !is_eligible(*drivers, spec))
+		if (!((*drivers)->flags & face) || !is_wanted(*drivers, spec))
 			continue;
 		if (!found || (*drivers)->priority > found->priority)
 			found = *drivers;
@@ -85,7 +107,7 @@ static void say_what_exists(const struct intact_digest_driver *const *drivers,
 	for (; *drivers; drivers++) {
 		enum intact_digest_fit fit = (*drivers)->fit(spec->algorithm);
 
-		if (fit != INTACT_DRIVER_CANNOT)
+		if (fit != INTACT_DRIVER_CANNOT && has_key(*drivers, spec))
 			list_add(&list, *drivers, fit == INTACT_DRIVER_SLOW);
 	}
 	message_error(log, "%s %s: no %sdriver%s%s, there is %s", spec->parameter,
