@@ -12,23 +12,27 @@
  */
 #include "engine/internal.h"
 
-/* A tag that lies in two sectors may be written in part when the power goes. In mode J no block may
- * fail then, and no journal helps, as a marker fits no contents: the block keeps those it has.
+/* A tag that lies in two sectors may be written in part when the power goes, and half a marker fails.
+ * In mode J no block may fail: such a block is journalled, as zeros, since a marker fits no contents
+ * that a journal could hold.
  */
-static bool may_be_torn(const struct slice *s, uint32_t block)
+static bool must_be_journalled(const struct engine *e, uint64_t sector)
 {
-	const struct engine *e = s->engine;
-	uint64_t byte = s->span.first_byte + (uint64_t)block * e->tag_bytes;
+	uint64_t byte = geometry_tag_byte(&e->volume.geometry, sector);
 
 	return engine_journals(e) && byte % SECTOR_BYTES + e->tag_bytes > SECTOR_BYTES;
 }
 
-static void put_markers(struct slice *s, const uint8_t *markers, size_t stride)
+uint32_t discard_together(const struct engine *e, uint64_t first_sector, uint32_t blocks)
 {
-	for (uint32_t i = 0; i < s->blocks; i++) {
-		if (!may_be_torn(s, i))
-			tags_put(&s->span, s->engine, i, 1, markers + i * stride, 0);
-	}
+	uint32_t count = 1;
+
+	if (must_be_journalled(e, first_sector))
+		return 1;
+	while (count < blocks &&
+	       !must_be_journalled(e, first_sector + (uint64_t)count * e->spb))
+		count++;
+	return count;
 }
 
 static void tags_ready(struct tag_span *span)
@@ -39,7 +43,8 @@ static void tags_ready(struct tag_span *span)
 	int result = e->failed ? -EIO : 0;
 
 	if (result == 0) {
-		put_markers(s, keyed ? s->tags : e->discard_filler, keyed ? e->tag_bytes : 0);
+		tags_put(span, e, 0, s->blocks, keyed ? s->tags : e->discard_filler,
+			 keyed ? e->tag_bytes : 0);
 		e->flush.home_dirty = true;
 		dirty_touch(e, s->first_sector, s->blocks);
 	}
@@ -94,6 +99,10 @@ static void discard_locked(struct range *range)
 
 void discard_start(struct slice *s)
 {
+	if (must_be_journalled(s->engine, s->first_sector)) {
+		write_journal_start(s);
+		return;
+	}
 	s->state = SLICE_LOCKING;
 	range_lock(s->engine, &s->range, s->first_sector, (uint64_t)s->blocks * s->engine->spb,
 		   true, discard_locked);

@@ -240,12 +240,14 @@ static void slice_cut(struct engine *e, struct slice *s, struct intact_request *
 	uint64_t blocks = min_u64(sectors / e->spb, e->slice_blocks_max);
 	uint64_t blocks_before = req->sectors_taken / e->spb;
 
+	if (req->op == INTACT_DISCARD)
+		blocks = discard_together(e, first, (uint32_t)blocks);
 	s->req = req;
 	s->first_sector = first;
 	s->blocks = (uint32_t)blocks;
-	s->buffer = req->op == INTACT_WRITE_ZEROES
-			    ? e->zeroes
-			    : req->buffer + req->sectors_taken * SECTOR_BYTES;
+	s->buffer = req->op == INTACT_READ || req->op == INTACT_WRITE
+			    ? req->buffer + req->sectors_taken * SECTOR_BYTES
+			    : e->zeroes;
 	s->given_tags = req->tags ? req->tags + blocks_before * e->tag_bytes : NULL;
 	s->again = false;
 	s->first_bad = INTACT_NO_SECTOR;
@@ -353,6 +355,10 @@ static void run_digests(struct engine *e)
 bool engine_run(struct engine *e)
 {
 	e->progress = false;
+	if (e->shutdown == SHUTDOWN_DONE) {
+		run_finished(e); /* those that came too late */
+		return e->progress;
+	}
 	run_digests(e);
 	run_failure(e);
 	range_run(e);

@@ -561,6 +561,8 @@ void write_journal(struct slice *s);
 void write_direct(struct slice *s);
 void write_journal_run(struct engine *e);
 void discard_start(struct slice *s);
+/* How many of these blocks a slice of a discard may have. */
+uint32_t discard_together(const struct engine *e, uint64_t first_sector, uint32_t blocks);
 
 /* ---- settle.c: until the journal holds nothing of a range that is locked ---- */
 

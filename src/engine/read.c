@@ -54,8 +54,8 @@ static uint32_t take_from_journal(struct slice *s)
 	return taken;
 }
 
-/* The journal's blocks are in place already: what lies at home under them goes to where nobody
- * looks.
+/* The journal's blocks are in place already, and the second time those that were found to fit: what
+ * lies at home under them goes to where nobody looks.
  */
 static unsigned read_vector(struct slice *s)
 {
@@ -63,9 +63,9 @@ static unsigned read_vector(struct slice *s)
 	unsigned n = 0;
 
 	for (uint32_t i = 0; i < s->blocks; i++) {
-		bool home = s->known[i] != FROM_JOURNAL;
+		bool home = s->known[i] == FROM_HOME;
 
-		if (home && i > 0 && s->known[i - 1] != FROM_JOURNAL) {
+		if (home && i > 0 && s->known[i - 1] == FROM_HOME) {
 			s->iov[n - 1].iov_len += e->block_bytes;
 			continue;
 		}
@@ -236,11 +236,6 @@ static void read_home(struct slice *s)
 static void look_again(struct slice *s)
 {
 	s->again = true;
-	/* All of it anew: what had been found to fit is not the suspect, but costs nothing. */
-	for (uint32_t i = 0; i < s->blocks; i++) {
-		if (s->known[i] == FITS)
-			s->known[i] = FROM_HOME;
-	}
 	tags_forget(s->engine, s->first_sector, s->blocks);
 	read_home(s);
 }
