@@ -40,7 +40,7 @@ static int activate(const struct options *o)
 
 static const char *result_name(int status)
 {
-	return status == EXIT_WELL ? "clean" : status == EXIT_DAMAGE ? "corrupt" : "failed";
+	return status == EXIT_WELL ? "clean" : "corrupt";
 }
 
 /* The journal is described before it is gone; the view reads the volume as any other program. */
@@ -71,6 +71,7 @@ int cmd_replay(struct options *options)
 	} else {
 		status = activate(options);
 	}
-	(options->json ? print_json : print_text)(&journal, result_name(status));
+	if (status == EXIT_WELL || status == EXIT_DAMAGE)
+		(options->json ? print_json : print_text)(&journal, result_name(status));
 	return status;
 }

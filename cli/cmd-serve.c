@@ -21,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -184,21 +185,41 @@ static int make_absolute(const char *path, const char *suffix, char ret[static P
 	return EXIT_USAGE;
 }
 
-/* A server that was killed leaves its socket behind; it must not keep the next one from serving. */
-static int clear_socket(const char *path)
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+static bool is_answered(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int err;
+	bool answered;
 
 	strcpy(address.sun_path, path);
-	err = connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? errno : 0;
+	answered = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
+		   errno != ECONNREFUSED;
 	close(fd);
-	if (err == ENOENT)
+	return answered;
+}
+
+/* A server that was killed leaves its socket behind; it must not keep the next one from serving.
+ * Nothing but a socket is ever taken away.
+ */
+static int clear_socket(const char *path)
+{
+	int err = EADDRINUSE;
+
+	if (access(path, F_OK) < 0 && errno == ENOENT && !is_socket(path))
 		return EXIT_WELL;
-	if (err == ECONNREFUSED && unlink(path) == 0)
-		return EXIT_WELL;
-	complain("cannot serve at %s: %s", path, strerror(err ?: EADDRINUSE));
+	if (is_socket(path) && !is_answered(path)) {
+		if (unlink(path) == 0)
+			return EXIT_WELL;
+		err = errno;
+	}
+	complain("cannot serve at %s: %s", path, strerror(err));
 	return EXIT_FAILED;
 }
 
