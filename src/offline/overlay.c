@@ -4,7 +4,7 @@
  * nothing is written (docs/format.md section 5, "Replay"). Two passes:
  *
  *	scan_all (commit ids of every section) -> replay_decide -> verify_all (MACs, entries, tags)
- * -> overlay_sort
+ *	-> overlay_sort
  *
  * Whatever is wrong makes the whole journal corrupt: none of it is shown then, as nothing of it may
  * be written.
