@@ -100,7 +100,7 @@ static void discard_locked(struct range *range)
 void discard_start(struct slice *s)
 {
 	if (must_be_journalled(s->engine, s->first_sector)) {
-		write_journal_start(s);
+		write_start(s);
 		return;
 	}
 	s->state = SLICE_LOCKING;
