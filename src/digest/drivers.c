@@ -14,6 +14,8 @@ static const struct intact_digest_driver *const drivers[] = {
 #ifdef HAVE_P11_KIT
 	&digest_pkcs11,
 #endif
+	&digest_workers,
+	&digest_simulated,
 	NULL,
 };
 

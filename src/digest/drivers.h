@@ -19,6 +19,9 @@ extern const struct intact_digest_driver digest_blake2;
 extern const struct intact_digest_driver digest_mb;	/* if HAVE_IPSEC_MB */
 extern const struct intact_digest_driver digest_pkcs11; /* if HAVE_P11_KIT */
 
+extern const struct intact_digest_driver digest_workers;
+extern const struct intact_digest_driver digest_simulated;
+
 /* All of them, NULL-terminated. */
 const struct intact_digest_driver *const *digest_drivers(void);
 

@@ -105,7 +105,8 @@ static void check_image(const struct real_image *image)
 	spec.algorithm = digest_algorithm_find(name);
 	assert_non_null(spec.algorithm);
 	for (const struct intact_digest_driver *const *d = digest_drivers(); *d; d++) {
-		if ((*d)->fit(spec.algorithm) == INTACT_DRIVER_CANNOT)
+		if ((*d)->fit(spec.algorithm) == INTACT_DRIVER_CANNOT ||
+		    (*d)->flags & INTACT_DRIVER_KEY_OUTSIDE)
 			continue;
 		spec.driver = (*d)->name;
 		check_driver(image, &spec);

@@ -16,8 +16,7 @@
 #include <cmocka.h>
 
 struct tally {
-	const char *algorithm;
-	unsigned drivers, preferred;
+	unsigned drivers[64], preferred[64]; /* by algorithm */
 	unsigned failed;
 	unsigned stop_after; /* 0: never */
 	unsigned calls;
@@ -26,6 +25,7 @@ struct tally {
 static int count(void *opaque, const struct intact_digest_info *info)
 {
 	struct tally *t = opaque;
+	ptrdiff_t i = digest_algorithm_find(info->algorithm) - digest_algorithms();
 
 	t->calls++;
 	if (t->stop_after == t->calls)
@@ -34,23 +34,21 @@ static int count(void *opaque, const struct intact_digest_info *info)
 	assert_string_not_equal(info->driver, "");
 	assert_string_not_equal(info->description, "");
 	t->failed += info->self_test != 0;
-	if (t->algorithm && strcmp(info->algorithm, t->algorithm) == 0) {
-		t->drivers++;
-		t->preferred += info->preferred;
-	}
+	t->drivers[i]++;
+	t->preferred[i] += info->preferred;
 	return 0;
 }
 
 static void every_algorithm_is_listed_and_one_driver_preferred(void **state)
 {
-	(void)state;
-	for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++) {
-		struct tally t = {.algorithm = a->name};
+	struct tally t = {.failed = 0};
 
-		assert_int_equal(intact_digest_list(count, &t), 0);
-		assert_true(t.drivers >= 1);
-		assert_int_equal(t.preferred, 1);
-		assert_int_equal(t.failed, 0);
+	(void)state;
+	assert_int_equal(intact_digest_list(count, &t), 0);
+	assert_int_equal(t.failed, 0);
+	for (size_t i = 0; digest_algorithms()[i].name; i++) {
+		assert_true(t.drivers[i] >= 1);
+		assert_int_equal(t.preferred[i], 1);
 	}
 }
 
@@ -130,7 +128,8 @@ static void a_bench_says_what_it_cannot_do(void **state)
 	assert_no_bench("sha256", NULL, 0, -EINVAL,
 			"bench: block size 0 is not 512, 1024, 2048 or 4096");
 	assert_no_bench("crc32c", "openssl", 4096, -ENOENT,
-			"bench crc32c: no driver called openssl, there is isal (synchronous)");
+			"bench crc32c: no driver called openssl, there is isal (synchronous), "
+			"workers (asynchronous), simulated (asynchronous, slow here)");
 }
 
 int main(void)

@@ -117,7 +117,8 @@ static void for_each_face(unsigned face, enum intact_digest_policy policy,
 		for (const struct intact_digest_algorithm *a = digest_algorithms(); a->name; a++) {
 			struct digest_spec spec = spec_of(a, *d, policy);
 
-			if ((*d)->flags & face && (*d)->fit(a) != INTACT_DRIVER_CANNOT)
+			if ((*d)->flags & face && (*d)->fit(a) != INTACT_DRIVER_CANNOT &&
+			    !((*d)->flags & INTACT_DRIVER_KEY_OUTSIDE))
 				check(&spec);
 		}
 }
