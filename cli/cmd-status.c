@@ -24,9 +24,9 @@ static int connect_to(const char *path, const char *suffix)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd;
 
-	if (strlen(path) + strlen(suffix) >= sizeof(address.sun_path))
+	if ((size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s%s", path, suffix) >=
+	    sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s%s", path, suffix);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
