@@ -14,6 +14,9 @@
 #
 # The table has the medians, in MB of data per second. The limit is the lower of cores x digest and
 # read; reading counts the tags in, which are read as well.
+#
+# A sample during which other processes took more than a tenth of the machine is taken again, while
+# patience lasts; how many were kept nevertheless stands below the table.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -21,6 +24,7 @@ build=build
 dir=/dev/shm
 bytes=$((2 << 30))
 runs=7
+patience=120
 algorithms='crc32c sha256 hmac(sha256) sha512'
 blocks='4096 512'
 
@@ -32,6 +36,7 @@ usage() {
 		  --dir DIR             where the volume goes, a tmpfs (default: $dir)
 		  --size BYTES          of the volume (default: $bytes)
 		  --runs N              of which the median is taken (default: $runs)
+		  --patience SECONDS    during which disturbed samples are repeated (default: $patience)
 		  --algorithms 'A B …'  (default: $algorithms)
 		  --blocks 'N …'        512 or 4096 (default: $blocks)
 	END
@@ -49,7 +54,7 @@ while [ $# -gt 0 ]; do
 		usage
 		exit
 		;;
-	--build | --dir | --size | --runs | --algorithms | --blocks)
+	--build | --dir | --size | --runs | --patience | --algorithms | --blocks)
 		[ $# -ge 2 ] || refuse "$option needs a value"
 		declare "${option#--}=$2"
 		shift 2
@@ -90,33 +95,59 @@ cores=$(nproc)
 
 # ---- Measuring
 
-# MICROSECONDS COMMAND…
-elapsed_us() {
-	local begin=${EPOCHREALTIME/[.,]/}
-	"$@" >/dev/null || refuse "failed: $*"
-	echo $((${EPOCHREALTIME/[.,]/} - begin))
+busy_ticks() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 + $9 }' /proc/stat; }
+
+# others_disturbed BUSY_TICKS ELAPSED_US 'USER SYSTEM': whether others took more than a tenth
+others_disturbed() {
+	awk -v ticks="$1" -v us="$2" -v ours="$3" -v hz="$(getconf CLK_TCK)" -v cores="$cores" \
+		'BEGIN {
+			split(ours, part, " ")
+			others = ticks / hz - part[1] - part[2]
+			exit !(others > 0.1 * cores * us / 1e6 + 0.02)
+		}'
+}
+
+# sample COMMAND…: its output goes to $work/out, and how long it took to $us
+samples=0 disturbed=0
+sample() {
+	local begin ticks ours TIMEFORMAT='%U %S'
+	samples=$((samples + 1))
+	while :; do
+		ticks=$(busy_ticks)
+		begin=${EPOCHREALTIME/[.,]/}
+		ours=$({ time "$@" >"$work/out" 2>"$work/err"; } 2>&1) || refuse "failed: $*"
+		us=$((${EPOCHREALTIME/[.,]/} - begin))
+		ticks=$(($(busy_ticks) - ticks))
+		others_disturbed "$ticks" "$us" "$ours" || return 0
+		[ "$SECONDS" -lt "$patience" ] || break
+		sleep 1
+	done
+	disturbed=$((disturbed + 1))
 }
 
 # From numbers on stdin.
 median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
-# digest_rates: "DIGEST OPENSSL" in bytes per second, - for what there is not
-digest_rates() {
-	"$intact" digests "$algorithm" --bench --json |
-		jq -r --arg driver "$driver" --arg block "$block" '
-			def rate($name): [.digests[] | select(.driver == $name)
-				| .bytes_per_second[$block]][0] // "-";
-			"\(rate($driver)) \(rate("openssl"))"'
+# Of a driver in what `intact digests` has printed; - if it does not have the algorithm.
+digest_rate() {
+	jq -r --arg driver "$1" --arg block "$block" \
+		'[.digests[] | select(.driver == $driver) | .bytes_per_second[$block]][0] // "-"' \
+		"$work/out"
 }
 
 measure_once() {
-	local digest openssl
-	read -r digest openssl < <(digest_rates)
-	echo "$digest" >>"$work/digest"
+	local openssl
+	sample "$intact" digests "$algorithm" --bench --json
+	digest_rate "$driver" >>"$work/digest"
+	openssl=$(digest_rate openssl)
 	echo "$openssl" >>"$work/openssl"
-	"$build/bench/read-rate" "$volume" "$cores" >>"$work/read"
-	elapsed_us "${check[@]}" >>"$work/check"
-	[ "$openssl" = - ] || elapsed_us "${check[@]}" --digest-driver openssl >>"$work/check-openssl"
+	sample "$build/bench/read-rate" "$volume" "$cores"
+	cat "$work/out" >>"$work/read"
+	sample "${check[@]}"
+	echo "$us" >>"$work/check"
+	[ "$openssl" != - ] || return 0
+	sample "${check[@]}" --digest-driver openssl
+	echo "$us" >>"$work/check-openssl"
 }
 
 # ---- Reporting
@@ -176,3 +207,5 @@ for algorithm in $algorithms; do
 		measure
 	done
 done
+echo
+echo "$disturbed of $samples samples were disturbed by other processes"
