@@ -52,6 +52,9 @@ struct options {
 	const char *address; /* serve */
 	const char *status;  /* serve: path of the socket */
 	bool read_only;	     /* serve */
+	bool no_wipe;	     /* format */
+	bool force;	     /* format */
+	bool batch;	     /* format */
 	char **operands;
 	int operand_count;
 	struct intact_log log;
@@ -76,6 +79,8 @@ int cmd_write(struct options *options);
 int cmd_replay(struct options *options);
 int cmd_serve(struct options *options);
 int cmd_status(struct options *options);
+int cmd_format(struct options *options);
+int cmd_recalculate(struct options *options);
 
 /* ---- options.c ---- */
 

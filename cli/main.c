@@ -20,16 +20,20 @@ const struct command commands[] = {
 	{"replay", "DEVICE", 1, 1, "bring home what the journal holds", cmd_replay, 1u << 5},
 	{"serve", "DEVICE", 1, 1, "make the volume an NBD export", cmd_serve, 1u << 6},
 	{"status", "SOCKET", 1, 1, "ask a server how its volume is", cmd_status, 1u << 7},
+	{"format", "DEVICE", 1, 1, "make a volume", cmd_format, 1u << 8},
+	{"recalculate", "DEVICE", 1, 1, "make tags for the data that are there", cmd_recalculate,
+	 1u << 9},
 	{0},
 };
 
 static void print_help(FILE *to)
 {
 	fputs("Usage: intact COMMAND [OPTION...]\n"
-	      "Reads, verifies, writes and serves dm-integrity volumes without the kernel.\n\n",
+	      "Makes, reads, verifies, writes and serves dm-integrity volumes without the "
+	      "kernel.\n\n",
 	      to);
 	for (const struct command *c = commands; c->name; c++)
-		fprintf(to, "  %-8s %-12s %s\n", c->name, c->operands, c->summary);
+		fprintf(to, "  %-11s %-12s %s\n", c->name, c->operands, c->summary);
 	fputs("\n`intact COMMAND --help` lists the options of a command, intact(1) explains.\n"
 	      "Exit status: 0 all well, 1 damage found, 2 wrong usage, 3 not a usable volume\n"
 	      "with these parameters, 4 I/O or internal failure, 130 interrupted.\n",

@@ -19,11 +19,14 @@
 #define REPLAY	(1u << 5)
 #define SERVE	(1u << 6)
 #define STATUS	(1u << 7)
-#define CHANGE	(WRITE | REPLAY | SERVE) /* open the volume for writing */
-#define USE	(WRITE | SERVE)		 /* and for more than that */
+#define FORMAT	(1u << 8)
+#define RECALC	(1u << 9)
+#define CHANGE	(WRITE | REPLAY | SERVE | RECALC) /* open the volume for writing */
+#define USE	(WRITE | SERVE)			  /* and for more than that */
 #define CONTENT (CHECK | READ | CHANGE)
 #define VOLUME	(DUMP | CONTENT)
-#define ALL	(VOLUME | DIGESTS | STATUS)
+#define MAKE	(VOLUME | FORMAT)
+#define ALL	(MAKE | DIGESTS | STATUS)
 
 void complain(const char *format, ...)
 {
@@ -41,6 +44,7 @@ void complain(const char *format, ...)
 /* What was given before it is put together: names, files and sizes of keys come in any order. */
 struct given_algorithm {
 	const char *name;
+	const char *key_uri;
 	const char *key_file;
 	uint64_t key_bytes;
 };
@@ -140,11 +144,13 @@ static int take_block_size(uint32_t *to, const char *text)
 
 enum option_id {
 	O_INTEGRITY = 256,
+	O_INTEGRITY_KEY,
 	O_INTEGRITY_KEY_FILE,
 	O_INTEGRITY_KEY_SIZE,
 	O_TAG_SIZE,
 	O_SECTOR_SIZE,
 	O_JOURNAL_INTEGRITY,
+	O_JOURNAL_INTEGRITY_KEY,
 	O_JOURNAL_INTEGRITY_KEY_FILE,
 	O_JOURNAL_INTEGRITY_KEY_SIZE,
 	O_JOURNAL_CRYPT,
@@ -152,6 +158,13 @@ enum option_id {
 	O_JOURNAL_CRYPT_KEY_SIZE,
 	O_ALLOW_DISCARDS,
 	O_ALLOW_DISCARDS_KEYED,
+	O_JOURNAL_SIZE,
+	O_INTERLEAVE,
+	O_LEGACY_PADDING,
+	O_LEGACY_HMAC,
+	O_NO_WIPE,
+	O_FORCE,
+	O_BATCH_MODE,
 	O_BUFFER_SECTORS,
 	O_RECOVERY,
 	O_NO_JOURNAL,
@@ -202,55 +215,73 @@ struct option_row {
 
 static const struct option_row table[] = {
 	{O_INTEGRITY, 'I', "integrity", "ALGORITHM", VOLUME, "internal hash, or auto (default)"},
-	{O_INTEGRITY_KEY_FILE, 0, "integrity-key-file", "FILE", VOLUME, "key of a keyed hash"},
-	{O_INTEGRITY_KEY_SIZE, 0, "integrity-key-size", "BYTES", VOLUME, "of it (default: all)"},
-	{O_TAG_SIZE, 't', "tag-size", "BYTES", VOLUME, "tag per block (default: the hash's)"},
+	{O_INTEGRITY, 'I', "integrity", "ALGORITHM", FORMAT, "internal hash (default: crc32c)"},
+	{O_INTEGRITY_KEY, 0, "integrity-key", "URI", MAKE, "key in a token (pkcs11:...)"},
+	{O_INTEGRITY_KEY_FILE, 0, "integrity-key-file", "FILE", MAKE, "key of a keyed hash"},
+	{O_INTEGRITY_KEY_SIZE, 0, "integrity-key-size", "BYTES", MAKE, "of it (default: all)"},
+	{O_TAG_SIZE, 't', "tag-size", "BYTES", MAKE, "tag per block (default: the hash's)"},
 	{O_SECTOR_SIZE, 's', "sector-size", "BYTES", VOLUME, "block size, as a check"},
-	{O_JOURNAL_INTEGRITY, 0, "journal-integrity", "ALGORITHM", VOLUME, "journal MAC"},
-	{O_JOURNAL_INTEGRITY_KEY_FILE, 0, "journal-integrity-key-file", "FILE", VOLUME, "its key"},
-	{O_JOURNAL_INTEGRITY_KEY_SIZE, 0, "journal-integrity-key-size", "BYTES", VOLUME, "of it"},
-	{O_JOURNAL_CRYPT, 0, "journal-crypt", "CIPHER", VOLUME, "journal encryption"},
-	{O_JOURNAL_CRYPT_KEY_FILE, 0, "journal-crypt-key-file", "FILE", VOLUME, "its key"},
-	{O_JOURNAL_CRYPT_KEY_SIZE, 0, "journal-crypt-key-size", "BYTES", VOLUME, "of it"},
+	{O_SECTOR_SIZE, 's', "sector-size", "BYTES", FORMAT, "block size (default: 512)"},
+	{O_JOURNAL_INTEGRITY, 0, "journal-integrity", "ALGORITHM", MAKE, "journal MAC"},
+	{O_JOURNAL_INTEGRITY_KEY, 0, "journal-integrity-key", "URI", MAKE, "in a token"},
+	{O_JOURNAL_INTEGRITY_KEY_FILE, 0, "journal-integrity-key-file", "FILE", MAKE, "its key"},
+	{O_JOURNAL_INTEGRITY_KEY_SIZE, 0, "journal-integrity-key-size", "BYTES", MAKE, "of it"},
+	{O_JOURNAL_CRYPT, 0, "journal-crypt", "CIPHER", MAKE, "journal encryption"},
+	{O_JOURNAL_CRYPT_KEY_FILE, 0, "journal-crypt-key-file", "FILE", MAKE, "its key"},
+	{O_JOURNAL_CRYPT_KEY_SIZE, 0, "journal-crypt-key-size", "BYTES", MAKE, "of it"},
 	{O_ALLOW_DISCARDS, 0, "allow-discards", NULL, CONTENT, "accept discarded blocks"},
 	{O_ALLOW_DISCARDS_KEYED, 0, "allow-discards-keyed", NULL, CONTENT, "with keyed markers"},
-	{O_BUFFER_SECTORS, 0, "buffer-sectors", "SECTORS", VOLUME, "the kernel's (default 128)"},
-	{O_NO_JOURNAL, 'D', "integrity-no-journal", NULL, USE, "write directly"},
-	{O_BITMAP_MODE, 'B', "integrity-bitmap-mode", NULL, USE, "write directly, with a bitmap"},
+	{O_ALLOW_DISCARDS_KEYED, 0, "allow-discards-keyed", NULL, FORMAT, "from the beginning"},
+	{O_JOURNAL_SIZE, 'j', "journal-size", "BYTES", FORMAT, "K, M, G may follow"},
+	{O_INTERLEAVE, 0, "interleave-sectors", "SECTORS", FORMAT, "of data between tags (32768)"},
+	{O_LEGACY_PADDING, 0, "integrity-legacy-padding", NULL, FORMAT, "for old kernels"},
+	{O_LEGACY_HMAC, 0, "integrity-legacy-hmac", NULL, FORMAT, "for old kernels"},
+	{O_BUFFER_SECTORS, 0, "buffer-sectors", "SECTORS", MAKE, "the kernel's (default 128)"},
+	{O_NO_JOURNAL, 'D', "integrity-no-journal", NULL, USE | FORMAT, "write directly"},
+	{O_BITMAP_MODE, 'B', "integrity-bitmap-mode", NULL, USE | FORMAT,
+	 "write directly, with a bitmap"},
 	{O_RECOVERY, 'R', "integrity-recovery-mode", NULL, CHECK | READ | SERVE,
 	 "leave out the journal"},
 	{O_JOURNAL_WATERMARK, 0, "journal-watermark", "PERCENT", USE, "full: write home (50)"},
 	{O_JOURNAL_COMMIT_TIME, 0, "journal-commit-time", "MS", USE, "commit after (10000)"},
 	{O_BITMAP_FLUSH_TIME, 0, "bitmap-flush-time", "MS", USE, "clear bits after (10000)"},
-	{O_BITMAP_SECTORS_PER_BIT, 0, "bitmap-sectors-per-bit", "SECTORS", USE, "a bit stands for"},
+	{O_BITMAP_SECTORS_PER_BIT, 0, "bitmap-sectors-per-bit", "SECTORS", USE | FORMAT,
+	 "a bit stands for"},
 	{O_RECALCULATE, 0, "integrity-recalculate", NULL, SERVE, "make the tags anew, meanwhile"},
-	{O_RECALCULATE_RESET, 0, "integrity-recalculate-reset", NULL, SERVE, "from the beginning"},
-	{O_LEGACY_RECALCULATE, 0, "integrity-legacy-recalculate", NULL, SERVE,
+	{O_RECALCULATE, 0, "integrity-recalculate", NULL, FORMAT, "leave data, make tags later"},
+	{O_RECALCULATE_RESET, 0, "integrity-recalculate-reset", NULL, SERVE | RECALC,
+	 "from the beginning"},
+	{O_LEGACY_RECALCULATE, 0, "integrity-legacy-recalculate", NULL, SERVE | FORMAT | RECALC,
 	 "also where it is not safe"},
-	{O_TABLE, 0, "table", "LINE", VOLUME, "device-mapper table instead of these"},
-	{O_DATA_DEVICE, 0, "data-device", "PATH", VOLUME, "data, when DEVICE is for metadata"},
+	{O_NO_WIPE, 0, "no-wipe", NULL, FORMAT, "leave data and tags as they are"},
+	{O_TABLE, 0, "table", "LINE", MAKE, "device-mapper table instead of these"},
+	{O_DATA_DEVICE, 0, "data-device", "PATH", MAKE, "data, when DEVICE is for metadata"},
 	{O_INLINE_TAGS, 0, "inline-tags", "FILE", CHECK | READ,
 	 "tuples of an inline volume's device"},
-	{O_OFFSET, 0, "offset", "SECTORS", VOLUME, "reserved before the superblock"},
+	{O_OFFSET, 0, "offset", "SECTORS", MAKE, "reserved before the superblock"},
 	{O_JOURNAL, 0, "journal", NULL, DUMP, "list the journal's sections"},
 	{O_ENTRIES, 0, "entries", NULL, DUMP, "list the journal's used entries"},
 	{O_FROM, 0, "from", "SECTOR", CHECK, "first logical sector to verify"},
 	{O_TO, 0, "to", "SECTOR", CHECK, "logical sector to stop before"},
 	{O_LIMIT_RATE, 0, "limit-rate", "BYTES", CHECK, "per second; K, M, G, T may follow"},
-	{O_JOBS, 0, "jobs", "N", CHECK, "threads (default: one per core)"},
+	{O_JOBS, 0, "jobs", "N", CHECK | FORMAT | RECALC, "threads (default: one per core)"},
 	{O_SECTOR, 0, "sector", "N", READ | WRITE, "first logical sector (read: 0)"},
 	{O_COUNT, 0, "count", "N", READ, "sectors (default: to the end)"},
 	{O_OUTPUT, 'o', "output", "FILE", READ, "instead of stdout; zeros become holes"},
 	{O_IGNORE_MISMATCHES, 0, "ignore-mismatches", NULL, READ, "go on after bad blocks"},
-	{O_DIGEST_POLICY, 0, "digest-policy", "POLICY", CONTENT, "auto, accelerator, sync, async"},
-	{O_DIGEST_DRIVER, 0, "digest-driver", "NAME", CONTENT, "this one (see intact digests)"},
+	{O_DIGEST_POLICY, 0, "digest-policy", "POLICY", CONTENT | FORMAT,
+	 "auto, accelerator, sync, async"},
+	{O_DIGEST_DRIVER, 0, "digest-driver", "NAME", CONTENT | FORMAT,
+	 "this one (see intact digests)"},
 	{O_BENCH, 0, "bench", NULL, DIGESTS, "measure them on one core"},
 	{O_SOCKET, 0, "socket", "PATH", SERVE, "serve at a Unix socket"},
 	{O_PORT, 'p', "port", "N", SERVE, "serve at a TCP port"},
 	{O_ADDRESS, 0, "address", "ADDRESS", SERVE, "of the port (default localhost)"},
 	{O_STATUS, 0, "status", "PATH", SERVE, "status socket (default SOCKET.status)"},
 	{O_READ_ONLY, 'r', "read-only", NULL, SERVE, "write nothing, replay nothing"},
-	{O_JSON, 0, "json", NULL, DUMP | CHECK | DIGESTS | CHANGE | STATUS, "for programs"},
+	{O_FORCE, 'f', "force", NULL, FORMAT, "overwrite whatever is there"},
+	{O_BATCH_MODE, 'q', "batch-mode", NULL, FORMAT, "ask nothing"},
+	{O_JSON, 0, "json", NULL, ALL & ~READ, "for programs"},
 	{O_VERBOSE, 'v', "verbose", NULL, ALL, "say what was chosen, and why"},
 	{O_HELP, '?', "help", NULL, ALL, "show this"},
 	{O_VERSION, 'V', "version", NULL, ALL, "show the version"},
@@ -276,6 +307,16 @@ static int take_percent(int32_t *to, const char *text)
 	return 0;
 }
 
+static int take_journal_size(uint32_t *to, const char *text)
+{
+	uint64_t bytes;
+
+	if (parse_bytes(text, &bytes) < 0 || bytes < 512 || bytes / 512 > UINT32_MAX)
+		return -EINVAL;
+	*to = (uint32_t)(bytes / 512);
+	return 0;
+}
+
 /* Options that a table line says as well. */
 static int take_volume_option(struct given *g, enum option_id id, const char *value)
 {
@@ -285,6 +326,9 @@ static int take_volume_option(struct given *g, enum option_id id, const char *va
 	switch ((int)id) {
 	case O_INTEGRITY:
 		g->hash.name = value;
+		return 0;
+	case O_INTEGRITY_KEY:
+		g->hash.key_uri = value;
 		return 0;
 	case O_INTEGRITY_KEY_FILE:
 		g->hash.key_file = value;
@@ -297,6 +341,9 @@ static int take_volume_option(struct given *g, enum option_id id, const char *va
 		return take_block_size(&p->block_bytes, value);
 	case O_JOURNAL_INTEGRITY:
 		g->mac.name = value;
+		return 0;
+	case O_JOURNAL_INTEGRITY_KEY:
+		g->mac.key_uri = value;
 		return 0;
 	case O_JOURNAL_INTEGRITY_KEY_FILE:
 		g->mac.key_file = value;
@@ -316,6 +363,16 @@ static int take_volume_option(struct given *g, enum option_id id, const char *va
 		return 0;
 	case O_ALLOW_DISCARDS_KEYED:
 		p->allow_discards_keyed = true;
+		return 0;
+	case O_JOURNAL_SIZE:
+		return take_journal_size(&p->journal_sectors, value);
+	case O_INTERLEAVE:
+		return take_u32(&p->interleave_sectors, value, UINT32_C(1) << 31);
+	case O_LEGACY_PADDING:
+		p->fix_padding = false;
+		return 0;
+	case O_LEGACY_HMAC:
+		p->fix_hmac = false;
 		return 0;
 	case O_BUFFER_SECTORS:
 		return take_u32(&p->buffer_sectors, value, UINT32_MAX);
@@ -415,6 +472,15 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 	case O_READ_ONLY:
 		o->read_only = true;
 		return 0;
+	case O_NO_WIPE:
+		o->no_wipe = true;
+		return 0;
+	case O_FORCE:
+		o->force = true;
+		return 0;
+	case O_BATCH_MODE:
+		o->batch = true;
+		return 0;
 	case O_JSON:
 		o->json = true;
 		return 0;
@@ -453,6 +519,25 @@ static int read_key(const struct given *g, const struct given_algorithm *given, 
 	return r == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
+static int name_key(const struct given *g, const struct given_algorithm *given, const char *option,
+		    struct intact_algorithm *ret)
+{
+	char parameter[64];
+
+	(void)snprintf(parameter, sizeof(parameter), "--%s-key", option);
+	if (given->key_file || given->key_bytes > 0) {
+		complain("%s and a key file: only one of them", parameter);
+		return EXIT_USAGE;
+	}
+	if (!given->name || strcmp(given->name, "auto") == 0) {
+		complain("%s needs the algorithm's name (--%s)", parameter, option);
+		return EXIT_USAGE;
+	}
+	return intact_algorithm_set_key_uri(ret, given->key_uri, parameter, &g->options->log) < 0
+		       ? EXIT_USAGE
+		       : 0;
+}
+
 static int put_hash(const struct given *g, const struct given_algorithm *given, const char *option,
 		    struct intact_algorithm *ret)
 {
@@ -466,7 +551,7 @@ static int put_hash(const struct given *g, const struct given_algorithm *given, 
 		complain("--%s-key-file needs --%s", option, option);
 		return EXIT_USAGE;
 	}
-	return read_key(g, given, option, ret);
+	return given->key_uri ? name_key(g, given, option, ret) : read_key(g, given, option, ret);
 }
 
 static int put_cipher(const struct given *g)
@@ -496,7 +581,7 @@ static int put_together(const struct command *command, struct given *g)
 		return intact_params_from_table(p, g->table, &g->options->log) < 0 ? EXIT_USAGE : 0;
 	}
 	if (!g->hash.name && command->bit != DUMP)
-		g->hash.name = "auto";
+		g->hash.name = command->bit == FORMAT ? "crc32c" : "auto";
 	if (g->mac.name && strcmp(g->mac.name, "auto") == 0) {
 		complain("--journal-integrity cannot be auto");
 		return EXIT_USAGE;
@@ -647,6 +732,7 @@ int options_parse(const struct command *command, int argc, char **argv, struct o
 
 	memset(options, 0, sizeof(*options));
 	intact_params_init(&options->params);
+	options->params.fix_padding = options->params.fix_hmac = command->bit == FORMAT;
 	options->log = (struct intact_log){.emit = emit, .opaque = options};
 	make_getopt(command, letters, longs);
 	opterr = 0;

@@ -47,10 +47,10 @@ _intact_value() {
 	--digest-policy) _intact_words "$3" "auto accelerator sync async" ;;
 	--digest-driver) _intact_words "$3" "$(_intact_drivers "$1")" ;;
 	-o | --output | --data-device | --inline-tags | --socket | --status | --*-key-file) _intact_files "$3" ;;
-	-t | --tag-size | --table | --offset | --buffer-sectors | --*-key-size) ;;
+	-t | --tag-size | --table | --offset | --buffer-sectors | --*-key-size | --*-key) ;;
 	--from | --to | --limit-rate | --jobs | --sector | --count) ;;
 	--journal-watermark | --journal-commit-time | --bitmap-flush-time) ;;
-	--bitmap-sectors-per-bit | -p | --port | --address) ;;
+	-j | --journal-size | --interleave-sectors | --bitmap-sectors-per-bit | -p | --port | --address) ;;
 	*) return 1 ;;
 	esac
 }

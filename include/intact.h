@@ -72,6 +72,7 @@ struct intact_algorithm {
 					      internal hash of a view */
 	uint8_t *key;			   /* owned; wiped and freed by intact_params_done */
 	size_t key_bytes;
+	char *key_uri; /* instead: names a key in a token, which never leaves it; owned */
 };
 
 /* All that the device-mapper target's table line can say (docs/format.md section 9), and what finds
@@ -135,6 +136,14 @@ int intact_algorithm_set_cipher(struct intact_algorithm *algorithm, const char *
  */
 int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *path,
 			      size_t key_bytes, const struct intact_log *log);
+
+/* Names a key that stays in a token, by a PKCS#11 URI (RFC 7512; docs/pkcs11.md), instead of one
+ * that was read. Only an algorithm that is named can have one, not "auto". The token is looked for
+ * when the volume is opened. `parameter` is what the user calls it. -EINVAL: not such a URI, or a
+ * PIN in it.
+ */
+int intact_algorithm_set_key_uri(struct intact_algorithm *algorithm, const char *uri,
+				 const char *parameter, const struct intact_log *log);
 
 /* Sets what options say, in any order: the names are those of the command's options without dashes
  * (intact-serve(1) lists them: "device", "integrity-key-file", "journal-watermark" …), a later one
@@ -466,6 +475,95 @@ int intact_read_tagged(struct intact *v, uint64_t first_sector, uint64_t sectors
 int intact_write_tagged(struct intact *v, uint64_t first_sector, uint64_t sectors,
 			const void *buffer, const void *tags, unsigned flags);
 
+/* ---- Making a volume ---- */
+
+/* Formatting, in its order. */
+enum intact_format_step {
+	INTACT_FORMAT_ZERO, /* the data, by the device or file system where they can */
+	INTACT_FORMAT_TAGS, /* those of zero blocks */
+};
+
+struct intact_format_progress {
+	enum intact_format_step step;
+	uint64_t done_bytes; /* of data, in this step */
+	uint64_t total_bytes;
+};
+
+struct intact_format_counts {
+	uint64_t sectors;	/* of the volume */
+	uint64_t zeroed_bytes;	/* without writing them */
+	uint64_t written_bytes; /* tags, journal, superblock; zeros where there was no other way */
+};
+
+struct intact_format_options {
+	bool no_wipe;  /* leave data and tags: a block is readable when it has been written */
+	unsigned jobs; /* threads; 0: one per core that this process may use */
+
+	/* All on the thread that called intact_format; NULL: not told, not asked.
+	 *
+	 * overwrite: the device carries something, a file system or a volume say; true: go on. NULL
+	 * refuses.
+	 */
+	bool (*overwrite)(void *opaque, const char *path, const char *what);
+	void (*progress)(void *opaque, const struct intact_format_progress *so_far);
+	bool (*stop)(void *opaque); /* true: stop soon */
+	void *opaque;
+};
+
+/* Makes a volume of what exists, files or block devices, all of whose contents are lost. Every block
+ * is readable afterwards: data are zeroed and the tags of zero blocks written, unless
+ * options->no_wipe, or params->recalculate. With that tags are left to be made of the data that are
+ * there (intact_recalculate, or whoever opens the volume), which then stay if they have a device of
+ * their own.
+ *
+ * Of the parameters count what the volume is made of; of modes, INTACT_MODE_BITMAP has a version of
+ * its own. Zeros mean what the kernel's target chooses, and blocks of 512 bytes. length_sectors is
+ * what the volume has to hold at least.
+ *
+ * What was there is made unusable first, durably, and the superblock written last: a device whose
+ * formatting was interrupted is no volume, and says so.
+ *
+ *   -EINVAL     the parameters, for whatever reason
+ *   -ENOKEY     a keyed algorithm without key
+ *   -ENOSPC     the device is too small for such a volume, or the file system is full
+ *   -EEXIST     the device carries something that was not to be overwritten; nothing was written
+ *   -EBUSY      somebody else uses it
+ *   -ECANCELED  stopped: the device is unfinished
+ *   -EIO, -ENOENT, -EACCES, -ENOMEM …
+ */
+int intact_format(const struct intact_params *params, const struct intact_format_options *options,
+		  const struct intact_log *log, struct intact_format_counts *ret_counts);
+
+struct intact_recalculate_options {
+	unsigned jobs; /* threads; 0: one per core that this process may use */
+
+	/* On the calling thread, about ten times a second; NULL: not told, not asked. */
+	void (*progress)(void *opaque, uint64_t recalc_sector, uint64_t sectors);
+	bool (*stop)(void *opaque); /* true: stop soon */
+	void *opaque;
+};
+
+struct intact_recalculated {
+	uint64_t from_sector; /* where it began, or went on */
+	uint64_t to_sector;   /* tags below it are made and durable */
+	uint64_t sectors;     /* of the volume */
+};
+
+/* Makes the tags of a volume whose recalculation is unfinished, from where it has come to; from the
+ * beginning, and of any volume, with params->reset_recalculate (to change the hash, say). The volume
+ * is activated first, which brings the journal home. How far it has come is stored every few seconds
+ * and in the end, also after a failure: another call, or the kernel, goes on from there.
+ *
+ *   0           all tags are made
+ *   -ECANCELED  stopped
+ *   others      as intact_open; -EINVAL also when nothing says that tags are to be made
+ *
+ * *ret is set also when it fails.
+ */
+int intact_recalculate(const struct intact_params *params,
+		       const struct intact_recalculate_options *options,
+		       const struct intact_log *log, struct intact_recalculated *ret);
+
 /* ---- Digests ---- */
 
 struct intact_digest_info {
@@ -477,7 +575,7 @@ struct intact_digest_info {
 	bool keyed;
 	bool synchronous, asynchronous, hardware, key_outside;
 	bool preferred; /* what policy `auto` takes */
-	int self_test;	/* 0: passed; -EIO: failed */
+	int self_test;	/* 0: passed; -EIO: failed; -ENOKEY: not without its key (key_outside) */
 };
 
 /* Every algorithm with every driver that has it, self-tested. A callback that returns other than 0

@@ -28,6 +28,7 @@ static_assert(AT_SALT + SB_SALT_BYTES == AT_END, "the salt is the last field");
 static_assert(SB_LOG2_INTERLEAVE_MIN >= SB_LOG2_SECTORS_PER_BLOCK_MAX, "runs are whole blocks");
 
 static const uint8_t sb_magic[8] = "integrt";
+static const char sb_unfinished[] = "intact: formatting has not finished\n";
 
 static bool all_zero(const uint8_t *bytes, size_t count)
 {
@@ -88,13 +89,22 @@ static enum sb_verdict judge_fields(const struct sb *sb, bool has_metadata_devic
 	return recalc_is_good(sb) ? SB_GOOD : SB_RECALC_BAD;
 }
 
+static enum sb_verdict judge_foreign(const uint8_t bytes[SB_BYTES])
+{
+	if (all_zero(bytes, SB_BYTES))
+		return SB_BLANK;
+	if (memcmp(bytes, sb_unfinished, sizeof(sb_unfinished)) == 0)
+		return SB_UNFINISHED;
+	return SB_FOREIGN;
+}
+
 enum sb_verdict sb_decode(const uint8_t bytes[SB_BYTES], bool has_metadata_device, struct sb *ret)
 {
 	enum sb_verdict verdict;
 	struct sb sb;
 
 	if (memcmp(bytes + AT_MAGIC, sb_magic, sizeof(sb_magic)) != 0)
-		return all_zero(bytes, SB_BYTES) ? SB_BLANK : SB_FOREIGN;
+		return judge_foreign(bytes);
 	read_fields(bytes, &sb);
 	verdict = judge_fields(&sb, has_metadata_device);
 	if (verdict == SB_GOOD)
@@ -126,6 +136,9 @@ void sb_explain(enum sb_verdict verdict, const uint8_t bytes[SB_BYTES], char *te
 		return;
 	case SB_BLANK:
 		snprintf(text, size, "not formatted: the superblock is all zero");
+		return;
+	case SB_UNFINISHED:
+		snprintf(text, size, "unfinished: formatting was interrupted, do it again");
 		return;
 	case SB_FOREIGN:
 		snprintf(text, size, "not initialized: no superblock here, and not all zero");
@@ -192,6 +205,12 @@ void sb_encode(const struct sb *sb, uint8_t bytes[SB_BYTES])
 	bytes[AT_LOG2_BLOCKS_PER_BITMAP_BIT] = sb->log2_blocks_per_bitmap_bit;
 	put_le64(bytes + AT_RECALC_SECTOR, sb->recalc_sector);
 	memcpy(bytes + AT_SALT, sb->salt, SB_SALT_BYTES);
+}
+
+void sb_mark_unfinished(uint8_t bytes[SB_BYTES])
+{
+	memset(bytes, 0, SB_BYTES);
+	memcpy(bytes, sb_unfinished, sizeof(sb_unfinished));
 }
 
 size_t sb_mac_offset(size_t mac_bytes)

@@ -48,6 +48,7 @@ struct sb {
 enum sb_verdict {
 	SB_GOOD,
 	SB_BLANK,	      /* all zero: unformatted */
+	SB_UNFINISHED,	      /* being formatted, or that was interrupted */
 	SB_FOREIGN,	      /* other magic */
 	SB_VERSION_UNKNOWN,   /* 0 or above 7 */
 	SB_BLOCK_TOO_LARGE,   /* log2_sectors_per_block above 3 */
@@ -74,6 +75,11 @@ uint8_t sb_version_for(uint32_t flags, bool in_bitmap_mode, bool has_metadata_de
 
 /* All 4096 bytes, version as in the struct, without MAC. */
 void sb_encode(const struct sb *sb, uint8_t bytes[SB_BYTES]);
+
+/* What stands in the superblock's place while the rest is made: neither a superblock nor blank,
+ * which the kernel would format.
+ */
+void sb_mark_unfinished(uint8_t bytes[SB_BYTES]);
 
 /* Where the MAC of mac_bytes lies in the bytes, which is also how many bytes from the beginning it
  * covers; 0 when it does not fit (64 + mac_bytes > 512).

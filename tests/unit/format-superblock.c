@@ -103,6 +103,22 @@ static void every_verdict_but_good_and_blank_is_met_by_a_damage(void **state)
 	}
 }
 
+static void an_unfinished_format_is_known_and_says_so(void **state)
+{
+	uint8_t bytes[SB_BYTES];
+	struct sb sb;
+	char text[80];
+
+	(void)state;
+	sb_mark_unfinished(bytes);
+	assert_int_equal(sb_decode(bytes, false, &sb), SB_UNFINISHED);
+	assert_int_equal(sb_decode(bytes, true, &sb), SB_UNFINISHED);
+	sb_explain(SB_UNFINISHED, bytes, text, sizeof(text));
+	assert_non_null(strstr(text, "unfinished"));
+	bytes[20]++;
+	assert_int_equal(sb_decode(bytes, false, &sb), SB_FOREIGN);
+}
+
 static void only_4096_zeros_are_blank(void **state)
 {
 	uint8_t bytes[SB_BYTES] = {0};
@@ -304,6 +320,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_damage_has_its_verdict_and_says_why),
 		cmocka_unit_test(every_verdict_but_good_and_blank_is_met_by_a_damage),
+		cmocka_unit_test(an_unfinished_format_is_known_and_says_so),
 		cmocka_unit_test(only_4096_zeros_are_blank),
 		cmocka_unit_test(explanations_are_cut_to_their_buffer),
 		cmocka_unit_test(what_kernels_accept_is_accepted),

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Recalculating a volume that nobody else has open, on all cores (docs/format.md section 8):
+ *
+ *	what there is to do -> activated once, for what an activation checks, replays and stores
+ *	-> tags made, from recalc_sector on; the position stored every so often
+ *
+ * The position only ever names what is durable below it.
+ */
+#include "base/message.h"
+#include "base/num.h"
+#include "offline/crew.h"
+#include "offline/store.h"
+#include "offline/view.h"
+#include "volume/params.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#define PIECE_SECTORS		 2048u
+#define SAVE_NS			 3000000000ull
+#define HEADROOM_STRIDE		 64u
+#define HEADROOM_BLOCK_BYTES_MIN 2048u
+#define POLL_NS			 50000000
+#define BITMAP_FLUSH_MS		 100
+
+static_assert(HEADROOM_STRIDE >= DIGEST_HEADROOM_BYTES, "a prefix fits before a block");
+static_assert(PIECE_SECTORS * SECTOR_BYTES / HEADROOM_BLOCK_BYTES_MIN <= IOV_MAX,
+	      "a piece is one read");
+
+struct recalculation {
+	const struct intact_recalculate_options *options;
+	struct io_file *device;
+	struct io_file *data_device; /* the same object when there is one device */
+	struct intact_view *view;
+	struct volume *volume; /* the view's */
+	uint64_t from_sector, end_sector;
+	uint64_t saved_ns;
+};
+
+/* ---- One thread's ---- */
+
+struct hand {
+	struct recalculation *recalculation;
+	struct tag_store tags;
+	uint8_t *memory;
+	uint8_t *data; /* block i at i * stride_bytes */
+	size_t stride_bytes;
+	bool headroom;
+	struct iovec *iov;
+};
+
+static void hand_end(void *opaque)
+{
+	struct hand *h = opaque;
+
+	if (!h)
+		return;
+	tag_store_close(&h->tags);
+	free(h->iov);
+	free(h->memory);
+	free(h);
+}
+
+static int hand_fill(struct hand *h, struct recalculation *r)
+{
+	size_t block_bytes = (size_t)r->volume->geometry.sectors_per_block * SECTOR_BYTES;
+	size_t blocks = PIECE_SECTORS * SECTOR_BYTES / block_bytes;
+
+	h->recalculation = r;
+	h->headroom = block_bytes >= HEADROOM_BLOCK_BYTES_MIN;
+	h->stride_bytes = block_bytes + (h->headroom ? HEADROOM_STRIDE : 0);
+	h->memory = aligned_alloc(4096,
+				  round_up_pow2(HEADROOM_STRIDE + blocks * h->stride_bytes, 4096));
+	h->iov = calloc(blocks, sizeof(*h->iov));
+	if (!h->memory || !h->iov)
+		return -ENOMEM;
+	h->data = h->memory + HEADROOM_STRIDE;
+	return tag_store_open(r->volume, r->device, &h->tags);
+}
+
+static int hand_begin(void *opaque, void **ret_hand)
+{
+	struct hand *h = calloc(1, sizeof(*h));
+	int r = h ? hand_fill(h, opaque) : -ENOMEM;
+
+	if (r < 0) {
+		hand_end(h);
+		return r;
+	}
+	*ret_hand = h;
+	return 0;
+}
+
+static unsigned fill_iov(struct hand *h, uint32_t blocks)
+{
+	size_t block_bytes = h->stride_bytes - (h->headroom ? HEADROOM_STRIDE : 0);
+
+	if (!h->headroom) {
+		h->iov[0] = (struct iovec){h->data, blocks * block_bytes};
+		return 1;
+	}
+	for (uint32_t i = 0; i < blocks; i++)
+		h->iov[i] = (struct iovec){h->data + i * h->stride_bytes, block_bytes};
+	return blocks;
+}
+
+/* Again from where it ended, block by block: a short read is rare. */
+static int read_rest(struct hand *h, uint32_t blocks, uint64_t offset)
+{
+	size_t block_bytes = h->stride_bytes - (h->headroom ? HEADROOM_STRIDE : 0);
+	int r = 0;
+
+	for (uint32_t i = 0; i < blocks && r == 0; i++)
+		r = io_file_read(h->recalculation->data_device, offset + i * block_bytes,
+				 h->data + i * h->stride_bytes, block_bytes);
+	return r;
+}
+
+static int read_data(struct hand *h, uint64_t sector, uint32_t blocks)
+{
+	struct recalculation *r = h->recalculation;
+	const struct geometry *g = &r->volume->geometry;
+	uint64_t offset = geometry_data_sector(g, sector) * SECTOR_BYTES;
+	size_t bytes = ((size_t)blocks << g->log2_sectors_per_block) * SECTOR_BYTES;
+	unsigned count = fill_iov(h, blocks);
+	int err = 0;
+
+	if (preadv(io_file_fd(r->data_device), h->iov, (int)count, (off_t)offset) != (ssize_t)bytes)
+		err = read_rest(h, blocks, offset);
+	if (err < 0)
+		message_error(r->volume->log, "%s: cannot read logical sectors %llu to %llu: %s",
+			      io_file_path(r->data_device), (unsigned long long)sector,
+			      (unsigned long long)(sector + bytes / SECTOR_BYTES - 1),
+			      strerror(-err));
+	return err < 0 ? -EIO : 0;
+}
+
+static int hand_work(void *opaque, uint64_t piece)
+{
+	struct hand *h = opaque;
+	const struct recalculation *r = h->recalculation;
+	const struct geometry *g = &r->volume->geometry;
+	uint64_t sector = r->from_sector + piece * PIECE_SECTORS;
+	uint64_t end = min_u64(sector + PIECE_SECTORS, r->end_sector);
+
+	while (sector < end) {
+		uint64_t together = min_u64(geometry_contiguous_sectors(g, sector), end - sector);
+		uint32_t blocks = (uint32_t)(together >> g->log2_sectors_per_block);
+		int err = read_data(h, sector, blocks);
+
+		err = err
+			      ?: tag_store_put(&h->tags, sector, blocks, h->data, h->stride_bytes,
+					       h->headroom);
+		if (err < 0)
+			return err;
+		sector += together;
+	}
+	return 0;
+}
+
+/* ---- Position ---- */
+
+static uint64_t position(const struct recalculation *r, uint64_t finished)
+{
+	return min_u64(r->from_sector + finished * PIECE_SECTORS, r->end_sector);
+}
+
+static int save(struct recalculation *r, uint64_t sector)
+{
+	int err = store_flush(r->device);
+
+	if (err < 0) {
+		message_error(r->volume->log, "%s: cannot flush: %s", io_file_path(r->device),
+			      strerror(-err));
+		return err;
+	}
+	r->volume->sb.recalc_sector = sector;
+	err = store_superblock(r->volume, r->device);
+	r->saved_ns = io_now_ns();
+	return err;
+}
+
+static int tick(void *opaque, uint64_t finished)
+{
+	struct recalculation *r = opaque;
+	const struct intact_recalculate_options *o = r->options;
+
+	if (o->progress)
+		o->progress(o->opaque, position(r, finished), r->end_sector);
+	if (o->stop && o->stop(o->opaque))
+		return -ECANCELED;
+	return io_now_ns() - r->saved_ns < SAVE_NS ? 0 : save(r, position(r, finished));
+}
+
+/* ---- The volume ---- */
+
+/* Locked before it is looked at; the view reads through descriptors of its own. */
+static int open_volume(struct recalculation *r, const struct intact_params *params,
+		       const struct intact_log *log)
+{
+	const unsigned flags = IO_FILE_WRITE | IO_FILE_LOCK;
+	int err = io_file_open(params->device, flags, log, &r->device);
+
+	r->data_device = r->device;
+	if (err == 0 && params->data_device) {
+		r->data_device = NULL;
+		err = io_file_open(params->data_device, flags, log, &r->data_device);
+	}
+	err = err ?: intact_view_open(params, 0, log, &r->view);
+	if (err < 0)
+		return err;
+	r->volume = &r->view->volume;
+	r->from_sector = r->volume->sb.recalc_sector;
+	r->end_sector = r->volume->geometry.provided_sectors;
+	return 0;
+}
+
+static void close_volume(struct recalculation *r)
+{
+	intact_view_close(r->view);
+	if (r->data_device != r->device)
+		io_file_close(r->data_device);
+	io_file_close(r->device);
+}
+
+/* Activation has left neither behind, nor any but itself has had the chance to. */
+static int check_area(const struct recalculation *r)
+{
+	if (r->view->journal.state == INTACT_JOURNAL_EMPTY)
+		return 0;
+	message_error(r->volume->log, "%s: somebody has used the volume in between",
+		      r->volume->params.device);
+	return -EBUSY;
+}
+
+static int run(struct recalculation *r)
+{
+	const struct crew crew = {
+		.pieces = div_round_up(r->end_sector - r->from_sector, PIECE_SECTORS),
+		.jobs = r->options->jobs,
+		.begin = hand_begin,
+		.end = hand_end,
+		.work = hand_work,
+		.tick = tick,
+		.opaque = r,
+	};
+	uint64_t finished;
+	int err, saved;
+
+	r->saved_ns = io_now_ns();
+	err = crew_run(&crew, &finished);
+	saved = save(r, position(r, finished));
+	if (r->options->progress)
+		r->options->progress(r->options->opaque, position(r, finished), r->end_sector);
+	return err ?: saved;
+}
+
+static int make_tags(const struct intact_params *params,
+		     const struct intact_recalculate_options *options, const struct intact_log *log,
+		     struct intact_recalculated *ret)
+{
+	struct recalculation r = {.options = options};
+	int err = open_volume(&r, params, log);
+
+	err = err ?: check_area(&r);
+	if (err == 0) {
+		uint64_t from = min_u64(r.from_sector, r.end_sector);
+
+		*ret = (struct intact_recalculated){from, from, r.end_sector};
+		if (from < r.end_sector)
+			err = run(&r);
+		ret->to_sector = r.volume->sb.recalc_sector;
+	}
+	close_volume(&r);
+	return err;
+}
+
+/* ---- Activation ---- */
+
+/* In mode B the engine itself makes the tags of the regions that were dirty, and of no others. */
+static int wait_for_bitmap(struct intact *v, const struct intact_recalculate_options *o)
+{
+	const struct timespec pause = {.tv_nsec = POLL_NS};
+	struct intact_status status;
+
+	for (;;) {
+		intact_get_status(v, &status);
+		if (status.failure != 0 || status.dirty_regions == 0)
+			return status.failure;
+		if (o->stop && o->stop(o->opaque))
+			return -ECANCELED;
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* Journal home and empty, no bitmap, flags and size stored. The internal hash is known by now. */
+static int activate(struct intact_params *params, bool by_bitmap,
+		    const struct intact_recalculate_options *options, const struct intact_log *log)
+{
+	struct intact *v;
+	int r, closed;
+
+	params->mode = by_bitmap ? INTACT_MODE_BITMAP : INTACT_MODE_DIRECT;
+	params->bitmap_flush_interval_ms = BITMAP_FLUSH_MS;
+	r = intact_open(params, 0, log, &v);
+	if (r < 0)
+		return r;
+	if (by_bitmap)
+		r = wait_for_bitmap(v, options);
+	closed = intact_close(v);
+	return r ?: closed;
+}
+
+/* ---- What there is to do ---- */
+
+struct task {
+	bool by_bitmap; /* a crash in mode B left dirty regions */
+	bool pending;	/* there is more to be made */
+};
+
+static int judge(const struct intact_view *v, const struct intact_params *params, struct task *ret)
+{
+	const struct volume *vol = &v->volume;
+
+	if (!vol->hash) {
+		message_error(vol->log,
+			      "%s: without an internal hash there is nothing to "
+			      "recalculate",
+			      vol->params.device);
+		return -EINVAL;
+	}
+	ret->by_bitmap = (vol->sb.flags & SB_DIRTY_BITMAP) && !params->reset_recalculate;
+	ret->pending = params->reset_recalculate || ret->by_bitmap ||
+		       ((vol->sb.flags & SB_RECALCULATING) &&
+			vol->sb.recalc_sector < vol->geometry.provided_sectors);
+	if (ret->pending || (vol->sb.flags & SB_RECALCULATING))
+		return 0;
+	message_error(vol->log,
+		      "%s: no recalculation is unfinished; to make all tags anew, of whatever the "
+		      "data are now, give --integrity-recalculate-reset",
+		      vol->params.device);
+	return -EINVAL;
+}
+
+/* What a view finds out: the hash, and the granularity that the bitmap has. */
+static int learn(const struct intact_view *v, struct intact_params *params)
+{
+	const struct volume *vol = &v->volume;
+
+	if (!params->sectors_per_bit && vol->sb.log2_blocks_per_bitmap_bit < 28)
+		params->sectors_per_bit =
+			1u << (vol->sb.log2_blocks_per_bitmap_bit + vol->sb.log2_sectors_per_block);
+	return intact_algorithm_set_hash(&params->internal_hash, vol->hash->name, "internal hash",
+					 vol->log);
+}
+
+static int find_task(struct intact_params *params, const struct intact_log *log, struct task *ret,
+		     struct intact_recalculated *ret_done)
+{
+	struct intact_view *v;
+	int r;
+
+	if (params->reset_recalculate && strcmp(params->internal_hash.name, "auto") == 0) {
+		message_error(log, "to make all tags anew the internal hash has to be named");
+		return -EINVAL;
+	}
+	r = intact_view_open(params, 0, log, &v);
+	if (r < 0)
+		return r;
+	r = judge(v, params, ret) ?: learn(v, params);
+	ret_done->sectors = v->volume.geometry.provided_sectors;
+	ret_done->from_sector = ret_done->to_sector = ret_done->sectors;
+	intact_view_close(v);
+	return r;
+}
+
+int intact_recalculate(const struct intact_params *params,
+		       const struct intact_recalculate_options *options,
+		       const struct intact_log *log, struct intact_recalculated *ret)
+{
+	struct intact_params copy;
+	struct task task;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = params_copy(params, &copy);
+	if (r < 0)
+		return r;
+	r = find_task(&copy, log, &task, ret);
+	if (r == 0 && task.pending) {
+		r = activate(&copy, task.by_bitmap, options, log);
+		copy.reset_recalculate = false;
+		copy.mode = INTACT_MODE_JOURNAL;
+		r = r ?: make_tags(&copy, options, log, ret);
+	}
+	intact_params_done(&copy);
+	return r;
+}
