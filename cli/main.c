@@ -29,8 +29,7 @@ const struct command commands[] = {
 static void print_help(FILE *to)
 {
 	fputs("Usage: intact COMMAND [OPTION...]\n"
-	      "Makes, reads, verifies, writes and serves dm-integrity volumes without the "
-	      "kernel.\n\n",
+	      "Makes, verifies, reads, writes, serves dm-integrity volumes without the kernel.\n\n",
 	      to);
 	for (const struct command *c = commands; c->name; c++)
 		fprintf(to, "  %-11s %-12s %s\n", c->name, c->operands, c->summary);
