@@ -6,6 +6,7 @@
 #include "digest/select.h"
 #include "digest/selftest.h"
 
+#include <errno.h>
 #include <string.h>
 
 static bool is_preferred(const struct intact_digest_driver *driver,
@@ -20,6 +21,15 @@ static bool is_preferred(const struct intact_digest_driver *driver,
 
 	return digest_choose(digest_drivers(), &spec, NULL, &choice) == 0 &&
 	       choice.driver == driver;
+}
+
+/* Keys that are elsewhere are not known: those drivers are tested when they are opened. */
+static int self_test(const struct intact_digest_driver *driver,
+		     const struct intact_digest_algorithm *a)
+{
+	if (a->keyed && driver->flags & INTACT_DRIVER_KEY_OUTSIDE)
+		return -ENOKEY;
+	return digest_selftest(driver, a);
 }
 
 static int tell(const struct intact_digest_driver *driver, const struct intact_digest_algorithm *a,
@@ -37,7 +47,7 @@ static int tell(const struct intact_digest_driver *driver, const struct intact_d
 		.hardware = driver->flags & INTACT_DRIVER_HARDWARE,
 		.key_outside = driver->flags & INTACT_DRIVER_KEY_OUTSIDE,
 		.preferred = is_preferred(driver, a),
-		.self_test = digest_selftest(driver, a),
+		.self_test = self_test(driver, a),
 	};
 
 	return each(opaque, &info);

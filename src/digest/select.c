@@ -39,6 +39,24 @@ static bool is_wanted(const struct intact_digest_driver *driver, const struct di
 	return is_eligible(driver, spec);
 }
 
+/* Of the spec of a digest, or as the user wrote it: options may follow. */
+static bool is_named(const struct intact_digest_driver *driver, const char *name)
+{
+	size_t bytes = strcspn(name, ":");
+
+	return strlen(driver->name) == bytes && memcmp(driver->name, name, bytes) == 0;
+}
+
+bool digest_driver_suits(const struct intact_digest_driver *const *drivers,
+			 const struct digest_spec *spec)
+{
+	for (; *drivers; drivers++)
+		if (is_named(*drivers, spec->driver) && has_key(*drivers, spec) &&
+		    (*drivers)->fit(spec->algorithm) != INTACT_DRIVER_CANNOT)
+			return true;
+	return false;
+}
+
 /* The first of the highest priority that has the face. */
 static const struct intact_digest_driver *best(const struct intact_digest_driver *const *drivers,
 					       const struct digest_spec *spec, unsigned face)

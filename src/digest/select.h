@@ -20,6 +20,10 @@ struct digest_choice {
 int digest_choose(const struct intact_digest_driver *const *drivers, const struct digest_spec *spec,
 		  const struct intact_log *log, struct digest_choice *ret);
 
+/* Whether the driver that spec names has its algorithm, and can use its key. */
+bool digest_driver_suits(const struct intact_digest_driver *const *drivers,
+			 const struct digest_spec *spec);
+
 /* digest_open with a list of drivers. */
 int digest_open_among(const struct intact_digest_driver *const *drivers,
 		      const struct digest_spec *spec, const struct intact_log *log,

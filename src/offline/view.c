@@ -199,7 +199,7 @@ static void take_named_hash(struct volume *vol)
 	const struct intact_algorithm *named = &vol->params.internal_hash;
 	const struct intact_digest_algorithm *hash = digest_algorithm_find(named->name);
 
-	if (hash && (!hash->keyed || named->key))
+	if (hash && (!hash->keyed || named->key || named->key_uri))
 		vol->hash = hash;
 }
 

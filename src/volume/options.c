@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <intact.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct gathered_algorithm {
 	const char *name;
+	const char *key_uri;
 	const char *key_file;
 	uint64_t key_bytes;
 };
@@ -57,9 +59,11 @@ static const struct row rows[] = {
 	{"digest-depth", U32, AT(digest_depth), UINT32_MAX, false},
 	{"table", G_WORD, GATHERED(table), 0, false},
 	{"integrity", G_WORD, GATHERED(hash.name), 0, true},
+	{"integrity-key", G_WORD, GATHERED(hash.key_uri), 0, true},
 	{"integrity-key-file", G_WORD, GATHERED(hash.key_file), 0, true},
 	{"integrity-key-size", G_KEYSIZE, GATHERED(hash.key_bytes), INTACT_KEY_BYTES_MAX, true},
 	{"journal-integrity", G_WORD, GATHERED(mac.name), 0, true},
+	{"journal-integrity-key", G_WORD, GATHERED(mac.key_uri), 0, true},
 	{"journal-integrity-key-file", G_WORD, GATHERED(mac.key_file), 0, true},
 	{"journal-integrity-key-size", G_KEYSIZE, GATHERED(mac.key_bytes), INTACT_KEY_BYTES_MAX,
 	 true},
@@ -224,6 +228,25 @@ static int take(struct gathered *g, struct intact_params *p, const struct intact
 
 /* ---- Putting it together ---- */
 
+static int refuse_combination(const struct gathered *g, const char *option, const char *why)
+{
+	message_error(g->log, "%s%s", option, why);
+	return -EINVAL;
+}
+
+static int name_key(const struct gathered *g, const struct gathered_algorithm *from,
+		    const char *option, struct intact_algorithm *ret)
+{
+	char parameter[64];
+
+	(void)snprintf(parameter, sizeof(parameter), "%s-key", option);
+	if (from->key_file || from->key_bytes > 0)
+		return refuse_combination(g, parameter, " and a key file: only one of them");
+	if (!from->name || strcmp(from->name, "auto") == 0)
+		return refuse_combination(g, parameter, " needs the algorithm's name");
+	return intact_algorithm_set_key_uri(ret, from->key_uri, parameter, g->log);
+}
+
 static int read_key(const struct gathered *g, const struct gathered_algorithm *from,
 		    const char *option, struct intact_algorithm *ret)
 {
@@ -250,7 +273,7 @@ static int put_algorithm(const struct gathered *g, const struct gathered_algorit
 
 	if (err)
 		return err == -ENOENT ? -EINVAL : err;
-	return read_key(g, from, option, ret);
+	return from->key_uri ? name_key(g, from, option, ret) : read_key(g, from, option, ret);
 }
 
 static int put_together(struct gathered *g, struct intact_params *p)

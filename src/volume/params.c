@@ -22,6 +22,7 @@ static void algorithm_clear(struct intact_algorithm *algorithm)
 {
 	secret_wipe(algorithm->key, algorithm->key_bytes);
 	free(algorithm->key);
+	free(algorithm->key_uri);
 	memset(algorithm, 0, sizeof(*algorithm));
 }
 
@@ -54,10 +55,13 @@ static int string_copy(const char *from, char **ret)
 
 static int algorithm_copy(const struct intact_algorithm *from, struct intact_algorithm *ret)
 {
+	int r;
+
 	*ret = *from;
 	ret->key = NULL;
-	if (!from->key)
-		return 0;
+	r = string_copy(from->key_uri, &ret->key_uri);
+	if (r < 0 || !from->key)
+		return r;
 	ret->key = malloc(from->key_bytes);
 	if (!ret->key)
 		return -ENOMEM;
@@ -159,6 +163,16 @@ static int key_judge(const char *path, size_t wanted, ssize_t got, const struct 
 	return 0;
 }
 
+static void key_drop(struct intact_algorithm *algorithm)
+{
+	secret_wipe(algorithm->key, algorithm->key_bytes);
+	free(algorithm->key);
+	free(algorithm->key_uri);
+	algorithm->key = NULL;
+	algorithm->key_bytes = 0;
+	algorithm->key_uri = NULL;
+}
+
 static int key_take(struct intact_algorithm *algorithm, const uint8_t *key, size_t bytes)
 {
 	uint8_t *copy = malloc(bytes);
@@ -166,8 +180,7 @@ static int key_take(struct intact_algorithm *algorithm, const uint8_t *key, size
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, key, bytes);
-	secret_wipe(algorithm->key, algorithm->key_bytes);
-	free(algorithm->key);
+	key_drop(algorithm);
 	algorithm->key = copy;
 	algorithm->key_bytes = bytes;
 	return 0;
@@ -198,6 +211,34 @@ int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *pa
 		r = key_take(algorithm, buffer, (size_t)got);
 	secret_wipe(buffer, sizeof(buffer));
 	return r;
+}
+
+/* Command lines are seen by everybody: what would be a PIN is not shown again, either. */
+static const char *refuse_uri(const char *uri)
+{
+	if (strncmp(uri, "pkcs11:", 7) != 0)
+		return "not a PKCS#11 URI (pkcs11:…)";
+	if (strstr(uri, "pin-value="))
+		return "a PIN does not belong in the URI; say pin-source=file:…";
+	return NULL;
+}
+
+int intact_algorithm_set_key_uri(struct intact_algorithm *algorithm, const char *uri,
+				 const char *parameter, const struct intact_log *log)
+{
+	const char *reason = refuse_uri(uri);
+	char *copy;
+
+	if (reason) {
+		message_error(log, "%s: %s", parameter, reason);
+		return -EINVAL;
+	}
+	copy = strdup(uri);
+	if (!copy)
+		return -ENOMEM;
+	key_drop(algorithm);
+	algorithm->key_uri = copy;
+	return 0;
 }
 
 /* ---- Table lines ---- */

@@ -100,6 +100,11 @@ static int check_mode(const struct volume *v)
 	return 0;
 }
 
+static bool has_key(const struct intact_algorithm *algorithm)
+{
+	return algorithm->key || algorithm->key_uri;
+}
+
 static int check_hash_presence(const struct volume *v)
 {
 	const struct intact_params *p = &v->params;
@@ -113,8 +118,11 @@ static int check_hash_presence(const struct volume *v)
 		return volume_refuse(v, "discards need an internal hash");
 	if (!hash && p->tag_bytes == 0)
 		return volume_refuse(v, "neither an internal hash nor a tag size was given");
-	if (p->internal_hash.key && !hash)
+	if (has_key(&p->internal_hash) && !hash)
 		return volume_refuse(v, "a key was given, but no internal hash");
+	if (p->internal_hash.key_uri && strcmp(p->internal_hash.name, "auto") == 0)
+		return volume_refuse(v, "the key is in a token, so the algorithm has to be named: "
+					"give --integrity");
 	return 0;
 }
 
@@ -162,7 +170,7 @@ static int check_journal_mac(const struct volume *v)
 			v, "the journal is authenticated: give --journal-integrity and its key");
 	if (given && !stored)
 		return volume_refuse(v, "a journal_mac was given, but the journal has none");
-	if (given && v->params.fix_hmac && v->params.journal_mac.key &&
+	if (given && v->params.fix_hmac && has_key(&v->params.journal_mac) &&
 	    !(v->sb.flags & SB_FIXED_HMAC))
 		message_warning(v->log,
 				"%s: fix_hmac was asked for, but the superblock lacks it and "
@@ -237,7 +245,7 @@ int volume_choose_length(struct volume *v)
 int volume_check_recalculation(const struct volume *v)
 {
 	bool hash_keyed = v->hash && v->hash->keyed;
-	bool mac_keyed = v->params.journal_mac.key != NULL;
+	bool mac_keyed = has_key(&v->params.journal_mac);
 	bool salted = volume_is_salted(v);
 
 	if (!(v->sb.flags & SB_RECALCULATING) || v->params.legacy_recalculate ||
@@ -254,6 +262,29 @@ int volume_check_recalculation(const struct volume *v)
 
 /* ---- Digests ---- */
 
+static bool driver_suits(const struct volume *v, const struct intact_algorithm *algorithm)
+{
+	const struct digest_spec spec = {
+		.algorithm = digest_algorithm_find(algorithm->name),
+		.key_uri = algorithm->key_uri,
+		.driver = v->params.digest_driver,
+	};
+
+	return spec.algorithm && digest_driver_suits(v->drivers ?: digest_drivers(), &spec);
+}
+
+/* The driver that was named is for what it can do: one of the two may be left to the policy, as it
+ * may be in a token and the other not.
+ */
+static const char *named_driver(const struct volume *v, const struct intact_algorithm *algorithm,
+				const struct intact_algorithm *other)
+{
+	bool left_out =
+		v->params.digest_driver && !driver_suits(v, algorithm) && driver_suits(v, other);
+
+	return left_out ? NULL : v->params.digest_driver;
+}
+
 /* A digest that cannot be opened is the parameters' fault, but for memory and broken drivers. */
 static int open_digest(const struct volume *v, const struct intact_algorithm *algorithm,
 		       struct digest_spec *spec, struct digest **ret)
@@ -263,8 +294,8 @@ static int open_digest(const struct volume *v, const struct intact_algorithm *al
 	spec->algorithm = digest_algorithm_find(algorithm->name);
 	spec->key = algorithm->key;
 	spec->key_bytes = algorithm->key_bytes;
+	spec->key_uri = algorithm->key_uri;
 	spec->policy = v->params.digest_policy;
-	spec->driver = v->params.digest_driver;
 	spec->depth = v->params.digest_depth;
 	spec->wake = v->wake;
 	spec->wake_opaque = v->wake_opaque;
@@ -279,6 +310,7 @@ int volume_open_hash(const struct volume *v, bool quiet, struct digest **ret)
 {
 	struct digest_spec spec = {
 		.tag_bytes = v->sb.tag_bytes,
+		.driver = named_driver(v, &v->params.internal_hash, &v->params.journal_mac),
 		.parameter = "internal hash",
 		.quiet = quiet,
 	};
@@ -288,7 +320,11 @@ int volume_open_hash(const struct volume *v, bool quiet, struct digest **ret)
 
 int volume_open_journal_mac(const struct volume *v, struct digest **ret)
 {
-	struct digest_spec spec = {.parameter = "journal_mac", .quiet = true};
+	struct digest_spec spec = {
+		.driver = named_driver(v, &v->params.journal_mac, &v->params.internal_hash),
+		.parameter = "journal_mac",
+		.quiet = true,
+	};
 
 	*ret = NULL;
 	if (!v->params.journal_mac.name[0])

@@ -33,7 +33,7 @@ static int count(void *opaque, const struct intact_digest_info *info)
 	assert_true(info->synchronous || info->asynchronous);
 	assert_string_not_equal(info->driver, "");
 	assert_string_not_equal(info->description, "");
-	t->failed += info->self_test != 0;
+	t->failed += info->self_test != 0 && info->self_test != -ENOKEY; /* a key elsewhere */
 	t->drivers[i]++;
 	t->preferred[i] += info->preferred;
 	return 0;
