@@ -192,6 +192,8 @@ enum option_id {
 	O_IGNORE_MISMATCHES,
 	O_DIGEST_POLICY,
 	O_DIGEST_DRIVER,
+	O_DIGEST_DEPTH,
+	O_DIGEST_MODULE,
 	O_BENCH,
 	O_SOCKET,
 	O_PORT,
@@ -273,6 +275,8 @@ static const struct option_row table[] = {
 	 "auto, accelerator, sync, async"},
 	{O_DIGEST_DRIVER, 0, "digest-driver", "NAME", CONTENT | FORMAT,
 	 "this one (see intact digests)"},
+	{O_DIGEST_DEPTH, 0, "digest-depth", "N", CONTENT | FORMAT, "digests at once (default 4096)"},
+	{O_DIGEST_MODULE, 0, "digest-module", "FILE", CONTENT | FORMAT, "with further drivers"},
 	{O_BENCH, 0, "bench", NULL, DIGESTS, "measure them on one core"},
 	{O_SOCKET, 0, "socket", "PATH", SERVE, "serve at a Unix socket"},
 	{O_PORT, 'p', "port", "N", SERVE, "serve at a TCP port"},
@@ -453,6 +457,10 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 		return take_policy(&o->params.digest_policy, value);
 	case O_DIGEST_DRIVER:
 		return take_string(&o->params.digest_driver, value);
+	case O_DIGEST_DEPTH:
+		return take_u32(&o->params.digest_depth, value, UINT32_MAX);
+	case O_DIGEST_MODULE:
+		return take_string(&o->params.digest_module, value);
 	case O_BENCH:
 		o->bench = true;
 		return 0;

@@ -111,6 +111,7 @@ struct intact_params {
 	enum intact_digest_policy digest_policy;
 	char *digest_driver;   /* "NAME" or "NAME:KEY=VALUE,…", or NULL; owned */
 	uint32_t digest_depth; /* blocks that an asynchronous driver computes at once; 0: 4096 */
+	char *digest_module;   /* shared object with further drivers, or NULL; owned */
 };
 
 void intact_params_init(struct intact_params *params);

@@ -373,7 +373,8 @@ int engine_open(const struct intact_params *params, bool read_only,
 	e->read_only = read_only;
 	r = volume_init(&e->volume, params, world->device_sectors, world->data_device_sectors,
 			world->log);
-	e->volume.drivers = world->drivers;
+	if (world->drivers)
+		e->volume.drivers = world->drivers;
 	e->volume.wake = world->wake;
 	e->volume.wake_opaque = world->opaque;
 	r = r ?: fill(e);

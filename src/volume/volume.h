@@ -15,6 +15,7 @@
 
 #include <intact.h>
 
+struct digest_modules;
 struct intact_digest_driver;
 
 struct volume {
@@ -30,6 +31,7 @@ struct volume {
 	const struct intact_digest_algorithm *hash; /* NULL: none, or still to be found ("auto") */
 	uint64_t sectors;			    /* of the mapping */
 	const struct intact_digest_driver *const *drivers; /* NULL: those of this build */
+	struct digest_modules *modules;			   /* NULL: none were asked for */
 	void (*wake)(void *opaque); /* whoever waits for digests; or NULL */
 	void *wake_opaque;
 };
