@@ -57,6 +57,7 @@ static const struct row rows[] = {
 	{"digest-policy", POLICY, AT(digest_policy), 0, false},
 	{"digest-driver", TEXT, AT(digest_driver), 0, false},
 	{"digest-depth", U32, AT(digest_depth), UINT32_MAX, false},
+	{"digest-module", TEXT, AT(digest_module), 0, false},
 	{"table", G_WORD, GATHERED(table), 0, false},
 	{"integrity", G_WORD, GATHERED(hash.name), 0, true},
 	{"integrity-key", G_WORD, GATHERED(hash.key_uri), 0, true},

@@ -41,6 +41,7 @@ void intact_params_done(struct intact_params *params)
 	free(params->data_device);
 	free(params->inline_tags);
 	free(params->digest_driver);
+	free(params->digest_module);
 	intact_params_init(params);
 }
 
@@ -80,6 +81,7 @@ int params_copy(const struct intact_params *from, struct intact_params *ret)
 	r = string_copy(from->data_device, &ret->data_device) ?: r;
 	r = string_copy(from->inline_tags, &ret->inline_tags) ?: r;
 	r = string_copy(from->digest_driver, &ret->digest_driver) ?: r;
+	r = string_copy(from->digest_module, &ret->digest_module) ?: r;
 	r = algorithm_copy(&from->internal_hash, &ret->internal_hash) ?: r;
 	r = algorithm_copy(&from->journal_mac, &ret->journal_mac) ?: r;
 	r = algorithm_copy(&from->journal_crypt, &ret->journal_crypt) ?: r;

@@ -5,11 +5,27 @@
 #include "base/num.h"
 #include "base/secret.h"
 #include "digest/drivers.h"
+#include "digest/modules.h"
 #include "digest/select.h"
 #include "volume/params.h"
 
 #include <errno.h>
 #include <string.h>
+
+/* A module that cannot be had is the parameters' fault. */
+static int load_drivers(struct volume *v)
+{
+	const struct intact_params *p = &v->params;
+	int r;
+
+	if (!p->digest_module && !p->digest_driver)
+		return 0;
+	r = digest_modules_open(p->digest_module, p->digest_driver, v->log, &v->modules);
+	if (r < 0)
+		return r == -ENOMEM ? r : -EINVAL;
+	v->drivers = digest_modules_drivers(v->modules);
+	return 0;
+}
 
 int volume_init(struct volume *v, const struct intact_params *params, uint64_t device_sectors,
 		uint64_t data_device_sectors, const struct intact_log *log)
@@ -19,11 +35,12 @@ int volume_init(struct volume *v, const struct intact_params *params, uint64_t d
 	v->device_sectors = device_sectors;
 	v->data_device_sectors = data_device_sectors;
 	v->has_metadata_device = params->data_device != NULL;
-	return params_copy(params, &v->params);
+	return params_copy(params, &v->params) ?: load_drivers(v);
 }
 
 void volume_done(struct volume *v)
 {
+	digest_modules_close(v->modules);
 	intact_params_done(&v->params);
 	memset(v, 0, sizeof(*v));
 }
