@@ -68,7 +68,8 @@ static void choose_profile(struct load *l)
 	p->blocks_max = (uint32_t)random_log(r, 1, random_percent(r, 10) ? blocks
 						   : blocks < 40	 ? blocks
 									 : 40);
-	p->hot_blocks = (uint32_t)random_log(r, 1, blocks);
+	p->hot_percent = random_percent(r, 25) ? 95 : 50;
+	p->hot_blocks = (uint32_t)random_log(r, 1, p->hot_percent == 95 ? min_u64(blocks, 8) : blocks);
 	p->hot_first = (uint32_t)random_below(r, blocks - p->hot_blocks + 1);
 	p->gap_ns = random_percent(r, 30) ? 0 : random_log(r, 1000, 4 * NS_PER_S);
 	p->burst = (unsigned)random_log(r, 1, 64);
@@ -277,7 +278,7 @@ static void choose_place(struct load *l, struct load_slot *slot)
 	uint32_t blocks = l->model->blocks;
 
 	slot->count = (uint32_t)random_between(&l->random, 1, p->blocks_max);
-	if (random_percent(&l->random, 50))
+	if (random_percent(&l->random, p->hot_percent))
 		slot->first = p->hot_first + (uint32_t)random_below(&l->random, p->hot_blocks);
 	else
 		slot->first = (uint32_t)random_below(&l->random, blocks);

@@ -20,7 +20,8 @@ struct load_profile {
 	uint32_t blocks_max;   /* of a request */
 	unsigned writes, zeroes, discards, flushes, nonsense; /* percent; the rest reads */
 	unsigned fua_percent;
-	uint32_t hot_first, hot_blocks; /* half of the requests begin there */
+	uint32_t hot_first, hot_blocks; /* where many requests begin */
+	unsigned hot_percent;		/* so many */
 	uint64_t gap_ns;		/* between bursts, at most */
 	unsigned burst;			/* requests, at most */
 };

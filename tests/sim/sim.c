@@ -560,9 +560,6 @@ static void end_by_shutdown(struct sim *s, bool last)
 	if (random_percent(&s->random, 20)) {
 		disks_cut(&s->disks);
 		disks_revive(&s->disks);
-		if (!s->surely)
-			model_crash(&s->model, (struct damage){0}); /* of a process before */
-		s->surely = true;
 	}
 	judge(s, !last);
 }
@@ -624,6 +621,7 @@ static bool life_begins(struct sim *s, bool last, bool cut_early)
 	r = open_volume(s, false);
 	if (r == 0 && !is_over(s)) {
 		s->activated = true;
+		s->surely = true; /* it begins with a flush */
 		check_opened(s);
 		load_begin(&s->load, s->engine, 0);
 		return true;
