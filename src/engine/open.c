@@ -348,9 +348,14 @@ static int fill(struct engine *e)
 	if (r < 0)
 		return r;
 	init_fields(e);
-	if (!e->read_only)
+	if (!e->read_only) {
 		apply_params(e);
-	r = e->read_only ? 0 : volume_check_recalculation(&e->volume);
+		/* A process that was killed may have left things in the caches of the devices: what
+		 * is acted upon from now on must not vanish with the power.
+		 */
+		r = replay_flush(e);
+		r = r ?: volume_check_recalculation(&e->volume);
+	}
 	r = r ?: open_digests(e);
 	r = r ?: open_memory(e);
 	r = r ?: open_area(e);
