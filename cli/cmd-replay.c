@@ -24,11 +24,16 @@ static void print_text(const struct intact_journal *journal, const char *result)
 	printf("\nresult: %s\n", result);
 }
 
-static int activate(const struct options *o)
+/* In mode D: in mode J a journal without room for a further section would be gone on with, and stay
+ * as it is until something is written.
+ */
+static int activate(struct options *o)
 {
 	struct intact *volume;
-	int r = intact_open(&o->params, 0, &o->log, &volume);
+	int r;
 
+	o->params.mode = INTACT_MODE_DIRECT;
+	r = intact_open(&o->params, 0, &o->log, &volume);
 	if (r < 0)
 		return exit_status(r);
 	r = intact_close(volume);
