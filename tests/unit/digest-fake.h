@@ -22,6 +22,11 @@ struct fake_behaviour {
 	int submit_error;
 	int result; /* of requests */
 	unsigned instances;
+	unsigned messages, messages_max; /* with the driver: now, and at most so far */
+	bool key_lost;
+	unsigned key_comes_back; /* after so many derivations; 0: never */
+	unsigned derivations;
+	int derivation_error;
 };
 
 /* One test, one thread. */
@@ -97,6 +102,9 @@ static int fake_submit(void *instance, struct intact_digest_batch *batch)
 		return -EBUSY;
 	use_batch_memory(batch, FAKE_BATCH_BYTES);
 	f->waiting[f->count++] = batch;
+	fake.messages += batch->count;
+	if (fake.messages > fake.messages_max)
+		fake.messages_max = fake.messages;
 	return 0;
 }
 
@@ -104,7 +112,8 @@ static void fake_finish_last(struct fake_instance *f, struct intact_digest_batch
 {
 	struct intact_digest_batch *batch = f->waiting[--f->count];
 
-	batch->result = fake_compute(f, batch);
+	batch->result = fake.key_lost ? -EKEYEXPIRED : fake_compute(f, batch);
+	fake.messages -= batch->count;
 	batch->next = *finished;
 	*finished = batch;
 }
@@ -125,6 +134,15 @@ static void fake_flush(void *instance, struct intact_digest_batch **finished)
 		fake_finish_last(f, finished);
 }
 
+static int fake_rederive(void *instance)
+{
+	(void)instance;
+	fake.derivations++;
+	if (fake.derivations == fake.key_comes_back)
+		fake.key_lost = false;
+	return fake.derivation_error;
+}
+
 __attribute__((unused)) static const struct intact_digest_driver fake_async = {
 	.name = "late",
 	.description = "a test",
@@ -137,6 +155,7 @@ __attribute__((unused)) static const struct intact_digest_driver fake_async = {
 	.submit = fake_submit,
 	.poll = fake_poll,
 	.flush = fake_flush,
+	.rederive = fake_rederive,
 };
 
 __attribute__((unused)) static const struct intact_digest_driver fake_sync = {

@@ -48,10 +48,10 @@ static void done(struct digest_request *req)
 	order[done_count++] = index_of(req);
 }
 
-static struct client *client_open(const struct intact_digest_driver *driver)
+static struct client *client_open_deep(const struct intact_digest_driver *driver, uint32_t depth)
 {
 	const struct intact_digest_driver *const drivers[] = {driver, NULL};
-	struct digest_spec spec = {.algorithm = digest_algorithm_find("sha256")};
+	struct digest_spec spec = {.algorithm = digest_algorithm_find("sha256"), .depth = depth};
 	struct client *c = calloc(1, sizeof(*c));
 
 	assert_non_null(c);
@@ -65,6 +65,11 @@ static struct client *client_open(const struct intact_digest_driver *driver)
 	client = c;
 	done_count = 0;
 	return c;
+}
+
+static struct client *client_open(const struct intact_digest_driver *driver)
+{
+	return client_open_deep(driver, 0);
 }
 
 static void client_close(struct client *c)
@@ -313,6 +318,173 @@ static void done_may_submit_again(void **state)
 	check_resubmission(&fake_async);
 }
 
+/* ---- How much at once ---- */
+
+static void all_messages_are_in_flight_together(void **state)
+{
+	struct client *c = client_open(&fake_async);
+
+	(void)state;
+	submit_all(c);
+	assert_int_equal(fake.messages, REQUESTS * COUNT);
+	digest_flush(c->digest);
+	assert_all_done_once(c);
+	client_close(c);
+}
+
+static void check_depth(uint32_t depth)
+{
+	struct client *c = client_open_deep(&fake_async, depth);
+
+	fake.messages_max = 0;
+	submit_all(c);
+	assert_int_equal(fake.messages, depth);
+	while (done_count < REQUESTS)
+		digest_poll(c->digest);
+	assert_int_equal(fake.messages_max, depth);
+	assert_all_done_once(c);
+	client_close(c);
+}
+
+static void no_more_than_the_depth_are_in_flight(void **state)
+{
+	(void)state;
+	for (uint32_t depth = 1; depth <= 2 * COUNT + 1; depth++)
+		check_depth(depth);
+}
+
+static void with_a_depth_of_one_requests_finish_in_order(void **state)
+{
+	struct client *c = client_open_deep(&fake_async, 1);
+
+	(void)state;
+	submit_all(c);
+	digest_flush(c->digest);
+	for (unsigned i = 0; i < REQUESTS; i++)
+		assert_int_equal(order[i], i);
+	client_close(c);
+}
+
+/* ---- Keys that are lost ---- */
+
+static void a_lost_key_is_derived_once_and_requests_repeated_in_order(void **state)
+{
+	struct client *c = client_open(&fake_async);
+
+	(void)state;
+	submit_all(c);
+	fake.key_lost = true;
+	fake.key_comes_back = 1;
+	assert_int_equal(digest_poll(c->digest), 0); /* all of them have lost it */
+	assert_int_equal(fake.derivations, 1);
+	assert_int_equal(done_count, 0);
+	fake.per_poll = 1; /* the last that was submitted again */
+	digest_poll(c->digest);
+	assert_int_equal(order[0], REQUESTS - 1);
+	digest_flush(c->digest);
+	assert_all_done_once(c);
+	client_close(c);
+}
+
+static void repeated_requests_do_not_overtake_each_other(void **state)
+{
+	struct client *c = client_open(&fake_async);
+
+	(void)state;
+	fake.room = 5;
+	submit_all(c);
+	fake.key_lost = true;
+	fake.key_comes_back = 1;
+	digest_poll(c->digest);
+	fake.room = 1; /* from now on one after the other */
+	fake.per_poll = 1000;
+	digest_poll(c->digest); /* those that had been offered again meanwhile */
+	digest_flush(c->digest);
+	for (unsigned i = 5; i < REQUESTS; i++)
+		assert_int_equal(order[i], i);
+	client_close(c);
+}
+
+static void a_key_that_stays_lost_fails_the_request_after_three_tries(void **state)
+{
+	struct client *c = client_open(&fake_async);
+
+	(void)state;
+	fake.key_lost = true;
+	submit(c, 0);
+	digest_flush(c->digest);
+	assert_int_equal(done_count, 1);
+	assert_int_equal(c->requests[0]->result, -EKEYEXPIRED);
+	assert_int_equal(fake.derivations, 3);
+	client_close(c);
+}
+
+static void a_key_that_cannot_be_derived_fails_the_request(void **state)
+{
+	struct client *c = client_open(&fake_async);
+
+	(void)state;
+	fake.key_lost = true;
+	fake.derivation_error = -ENOKEY;
+	submit(c, 0);
+	digest_flush(c->digest);
+	assert_int_equal(c->requests[0]->result, -EKEYEXPIRED);
+	assert_int_equal(fake.derivations, 1);
+	client_close(c);
+}
+
+static void a_driver_that_cannot_derive_fails_the_request(void **state)
+{
+	struct intact_digest_driver forgetful = fake_async;
+	struct client *c;
+
+	(void)state;
+	forgetful.rederive = NULL;
+	c = client_open(&forgetful);
+	fake.key_lost = true;
+	submit(c, 0);
+	digest_flush(c->digest);
+	assert_int_equal(c->requests[0]->result, -EKEYEXPIRED);
+	client_close(c);
+}
+
+static void a_message_by_itself_gets_the_key_back_too(void **state)
+{
+	struct client *c = client_open(&fake_async);
+	uint8_t tag[TAG_BYTES];
+
+	(void)state;
+	fake.key_lost = true;
+	fake.key_comes_back = 2;
+	assert_int_equal(digest_once(c->digest, "abc", 3, tag), 0);
+	assert_int_equal(fake.derivations, 2);
+	client_close(c);
+}
+
+/* ---- Who has to be polled ---- */
+
+static void a_driver_that_cannot_wake_has_to_be_polled(void **state)
+{
+	struct intact_digest_driver waking = fake_async;
+	struct client *c = client_open(&fake_async);
+
+	(void)state;
+	assert_false(digest_must_poll(c->digest));
+	fake.room = 1;
+	submit_all(c);
+	assert_true(digest_must_poll(c->digest));
+	digest_flush(c->digest);
+	assert_false(digest_must_poll(c->digest));
+	client_close(c);
+
+	waking.flags |= INTACT_DRIVER_WAKES;
+	c = client_open(&waking);
+	submit_all(c);
+	assert_false(digest_must_poll(c->digest));
+	digest_flush(c->digest);
+	client_close(c);
+}
+
 static void nobody_needs_to_be_told(void **state)
 {
 	struct client *c = client_open(&fake_async);
@@ -340,6 +512,16 @@ int main(void)
 		cmocka_unit_test(a_failed_asynchronous_request_has_the_drivers_error),
 		cmocka_unit_test(once_waits_for_its_own_message_only),
 		cmocka_unit_test(done_may_submit_again),
+		cmocka_unit_test(all_messages_are_in_flight_together),
+		cmocka_unit_test(no_more_than_the_depth_are_in_flight),
+		cmocka_unit_test(with_a_depth_of_one_requests_finish_in_order),
+		cmocka_unit_test(a_lost_key_is_derived_once_and_requests_repeated_in_order),
+		cmocka_unit_test(repeated_requests_do_not_overtake_each_other),
+		cmocka_unit_test(a_key_that_stays_lost_fails_the_request_after_three_tries),
+		cmocka_unit_test(a_key_that_cannot_be_derived_fails_the_request),
+		cmocka_unit_test(a_driver_that_cannot_derive_fails_the_request),
+		cmocka_unit_test(a_message_by_itself_gets_the_key_back_too),
+		cmocka_unit_test(a_driver_that_cannot_wake_has_to_be_polled),
 		cmocka_unit_test(nobody_needs_to_be_told),
 	};
 
