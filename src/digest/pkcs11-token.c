@@ -56,12 +56,12 @@ static int check_uri(const struct token *t, const struct intact_log *log)
 		return refuse_uri(t, log, "the URI has an attribute that is not known");
 	if (p11_kit_uri_get_pin_value(t->uri))
 		return refuse_uri(t, log,
-				  "a PIN does not belong in the URI; say pin-source=file:…");
+				  "a PIN does not belong in the URI; say pin-source=file:...");
 	if (names_another_class(t->uri))
 		return refuse_uri(t, log, "it should be a secret key (type=secret-key)");
 	if (!p11_kit_uri_get_attribute(t->uri, CKA_LABEL) &&
 	    !p11_kit_uri_get_attribute(t->uri, CKA_ID))
-		return refuse_uri(t, log, "the URI names no key (object=… or id=…)");
+		return refuse_uri(t, log, "the URI names no key (object=... or id=...)");
 	return 0;
 }
 
@@ -109,7 +109,7 @@ static int load_modules(struct token *t, const struct intact_log *log)
 	if (!t->modules || !t->modules[0]) {
 		token_error(t, log,
 			    "no PKCS#11 module is configured (see pkcs11.conf(5)); or say "
-			    "module-path=…");
+			    "module-path=...");
 		return -ENOENT;
 	}
 	return 0;
@@ -209,10 +209,10 @@ static int find_token(struct token *t, const struct intact_log *log)
 		try_module(t, *module, &search);
 	if (search.found == 0) {
 		token_error(t, log, "no such token is present");
-		return -ENOENT;
+		return -ENOKEY;
 	}
 	if (search.found > 1)
-		return refuse_uri(t, log, "several tokens fit; add token=… or serial=…");
+		return refuse_uri(t, log, "several tokens fit; add token=... or serial=...");
 	t->module = search.module;
 	t->slot = search.slot;
 	t->info = search.info;
@@ -290,7 +290,7 @@ static int pin_path_of_credential(const struct token *t, const char *name, char 
 
 	if (!directory) {
 		token_error(t, log,
-			    "a PIN is needed: say pin-source=file:…, or have the service "
+			    "a PIN is needed: say pin-source=file:..., or have the service "
 			    "manager set $" CREDENTIALS_VARIABLE);
 		return -ENOKEY;
 	}
@@ -501,7 +501,7 @@ static int find_key(const struct token *t, struct session *s, const struct intac
 		return -ENOKEY;
 	}
 	if (count > 1)
-		return refuse_uri(t, log, "several keys fit; add object=… or id=…");
+		return refuse_uri(t, log, "several keys fit; say which by object=... and id=...");
 	s->key = keys[0];
 	return 0;
 }
@@ -589,7 +589,9 @@ static CK_RV sign(const struct token *t, const struct session *s, const struct s
 	return s->module->C_Sign(s->handle, (CK_BYTE *)m->data, m->bytes, mac, bytes);
 }
 
-/* Removed, logged out, closed behind our back, or in a state that only a new session mends. */
+/* Removed, logged out, closed behind our back, or in a state that only a new session mends. What
+ * modules say while that happens under their hands is anything, so the general errors are tried, too.
+ */
 static bool is_lost(CK_RV rv)
 {
 	switch (rv) {
@@ -605,6 +607,8 @@ static bool is_lost(CK_RV rv)
 	case CKR_USER_NOT_LOGGED_IN:
 	case CKR_OPERATION_ACTIVE:
 	case CKR_OPERATION_NOT_INITIALIZED:
+	case CKR_GENERAL_ERROR:
+	case CKR_FUNCTION_FAILED:
 		return true;
 	default:
 		return false;

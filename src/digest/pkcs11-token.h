@@ -48,7 +48,8 @@ struct session {
  *
  *   -EINVAL  not a URI, or one that leaves open which token; a PIN in it; a mechanism that the
  *            token lacks
- *   -ENOENT  no module, or no such token
+ *   -ENOENT  no module
+ *   -ENOKEY  no such token
  *   -ENOMEM
  */
 int token_open(struct token *t, const char *uri, CK_MECHANISM_TYPE mechanism, size_t mac_bytes,

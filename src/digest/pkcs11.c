@@ -550,7 +550,7 @@ static int pkcs11_open(const struct intact_digest_setup *setup, void **ret_insta
 	if (r < 0)
 		return r;
 	if (setup->key_bytes == 0) {
-		message_error(setup->log, "%s: driver pkcs11 needs a key's URI (pkcs11:…)",
+		message_error(setup->log, "%s: driver pkcs11 needs a key's URI (pkcs11:...)",
 			      setup->what);
 		return -ENOKEY;
 	}

@@ -219,9 +219,9 @@ int intact_algorithm_read_key(struct intact_algorithm *algorithm, const char *pa
 static const char *refuse_uri(const char *uri)
 {
 	if (strncmp(uri, "pkcs11:", 7) != 0)
-		return "not a PKCS#11 URI (pkcs11:…)";
+		return "not a PKCS#11 URI (pkcs11:...)";
 	if (strstr(uri, "pin-value="))
-		return "a PIN does not belong in the URI; say pin-source=file:…";
+		return "a PIN does not belong in the URI; say pin-source=file:...";
 	return NULL;
 }
 

@@ -13,8 +13,8 @@ token_import keys tags "$(key_of $name internal_hash)"
 key_of $name internal_hash | xxd -r -p >"$work/key"
 by_file=(--integrity hmac-sha256 --integrity-key-file "$work/key")
 by_token=(--integrity hmac-sha256 --integrity-key "$(uri keys tags "$INTACT_PKCS11_SHIM")")
-patient=(--digest-driver pkcs11:sessions=4,recover-ms=60000)
-impatient=(--digest-driver pkcs11:sessions=4,recover-ms=0)
+patient=(--digest-driver "pkcs11:sessions=4,recover-ms=60000")
+impatient=(--digest-driver "pkcs11:sessions=4,recover-ms=0")
 
 # lost WHEN LOOKS: the token goes with that signature, for so many looks at the slots.
 lost() { export INTACT_SHIM=sign_lose_at=$1,absent_looks=$2; }
@@ -36,7 +36,7 @@ lacks err mismatch
 volume=$(copy_image $name)
 head -c 500000 /dev/urandom >"$work/contents"
 lost 500 3
-expect 0 write "${by_token[@]}" "${patient[@]}" "$volume" <"$work/contents"
+expect 0 write --sector 0 "${by_token[@]}" "${patient[@]}" "$volume" <"$work/contents"
 has err 'lost: '
 expect 0 check "${by_file[@]}" "$volume"
 expect 0 read "${by_file[@]}" -o "$work/read" "$volume"
@@ -44,6 +44,6 @@ cmp -n 500000 "$work/contents" "$work/read" >&2 || fail "not what was written"
 
 head -c 500000 /dev/urandom >"$work/others"
 lost 500 1000000
-expect 4 write "${by_token[@]}" "${impatient[@]}" "$volume" <"$work/others"
+expect 4 write --sector 0 "${by_token[@]}" "${impatient[@]}" "$volume" <"$work/others"
 has err 'no such token is present'
 expect 0 check "${by_file[@]}" "$volume"

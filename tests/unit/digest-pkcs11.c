@@ -438,7 +438,7 @@ static const struct refusal refusals[] = {
 	{"object=mute", "&pin-source=file:@", "", -EINVAL, "not allowed to sign"},
 	{"object=aes", "&pin-source=file:@", "", -EINVAL, "type or size"},
 	{"object=hmac;type=public", "&pin-source=file:@", "", -EINVAL, "secret key"},
-	{"object=hmac;serial=none", "&pin-source=file:@", "", -ENOENT, "no such token"},
+	{"object=hmac;serial=none", "&pin-source=file:@", "", -ENOKEY, "no such token"},
 	{"object=hmac;colour=blue", "&pin-source=file:@", "", -EINVAL, "not known"},
 	{"type=secret-key", "&pin-source=file:@", "", -EINVAL, "names no key"},
 	{"object=hmac", "&pin-value=1234", "", -EINVAL, "does not belong in the URI"},
@@ -670,7 +670,7 @@ static void every_way_to_lose_a_key_is_one(void **state)
 		CKR_SESSION_HANDLE_INVALID,    CKR_SESSION_CLOSED,     CKR_KEY_HANDLE_INVALID,
 		CKR_OBJECT_HANDLE_INVALID,     CKR_DEVICE_REMOVED,     CKR_DEVICE_ERROR,
 		CKR_TOKEN_NOT_PRESENT,	       CKR_USER_NOT_LOGGED_IN, CKR_OPERATION_ACTIVE,
-		CKR_OPERATION_NOT_INITIALIZED,
+		CKR_OPERATION_NOT_INITIALIZED, CKR_GENERAL_ERROR,      CKR_FUNCTION_FAILED,
 	};
 	struct work *w = work_new();
 	struct context c;
@@ -696,7 +696,7 @@ static void a_token_that_fails_is_not_one_that_is_lost(void **state)
 
 	(void)state;
 	open_good(&c, "sessions=1");
-	atomic_store(&token.shim->sign_error, CKR_GENERAL_ERROR);
+	atomic_store(&token.shim->sign_error, CKR_DEVICE_MEMORY);
 	atomic_store(&token.shim->sign_fail_at, 2);
 	assert_int_equal(run(&c, w), -EIO);
 	assert_int_equal(c.errors, 1);

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <p11-kit/pkcs11.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,49 @@ static CK_FUNCTION_LIST list;
 static atomic_ulong sessions;
 static atomic_ulong slot_in_use;
 static atomic_bool gone;
+
+/* A session must not be closed while another thread is in a call with it, even by those who pull out
+ * tokens: who closes them all writes, everybody else reads.
+ */
+static pthread_rwlock_t in_call = PTHREAD_RWLOCK_INITIALIZER;
+
+#define WRAP(name, parameters, arguments)                                                          \
+	static CK_RV call_##name parameters                                                        \
+	{                                                                                          \
+		CK_RV rv;                                                                          \
+                                                                                                   \
+		pthread_rwlock_rdlock(&in_call);                                                   \
+		rv = real->C_##name arguments;                                                     \
+		pthread_rwlock_unlock(&in_call);                                                   \
+		return rv;                                                                         \
+	}
+
+WRAP(OpenSession,
+     (CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NOTIFY notify, CK_SESSION_HANDLE *ret),
+     (slot, flags, application, notify, ret))
+WRAP(CloseSession, (CK_SESSION_HANDLE s), (s))
+WRAP(GetSessionInfo, (CK_SESSION_HANDLE s, CK_SESSION_INFO *info), (s, info))
+WRAP(Login, (CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_BYTE *pin, CK_ULONG bytes),
+     (s, user, pin, bytes))
+WRAP(FindObjectsInit, (CK_SESSION_HANDLE s, CK_ATTRIBUTE *template, CK_ULONG count),
+     (s, template, count))
+WRAP(FindObjects, (CK_SESSION_HANDLE s, CK_OBJECT_HANDLE *objects, CK_ULONG max, CK_ULONG *count),
+     (s, objects, max, count))
+WRAP(FindObjectsFinal, (CK_SESSION_HANDLE s), (s))
+WRAP(SignInit, (CK_SESSION_HANDLE s, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key),
+     (s, mechanism, key))
+WRAP(Sign, (CK_SESSION_HANDLE s, CK_BYTE *data, CK_ULONG bytes, CK_BYTE *mac, CK_ULONG *mac_bytes),
+     (s, data, bytes, mac, mac_bytes))
+WRAP(SignUpdate, (CK_SESSION_HANDLE s, CK_BYTE *data, CK_ULONG bytes), (s, data, bytes))
+WRAP(SignFinal, (CK_SESSION_HANDLE s, CK_BYTE *mac, CK_ULONG *bytes), (s, mac, bytes))
+
+static void pull_out(void)
+{
+	atomic_store(&gone, atomic_load(&shim.absent_looks) > 0);
+	pthread_rwlock_wrlock(&in_call);
+	(void)real->C_CloseAllSessions(atomic_load(&slot_in_use));
+	pthread_rwlock_unlock(&in_call);
+}
 
 /* True once: when a counter that was set reaches its end. */
 static bool counts_down(atomic_ulong *counter)
@@ -75,38 +119,36 @@ static CK_RV shim_open(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_NO
 		return CKR_SESSION_COUNT;
 	atomic_fetch_add(&sessions, 1);
 	atomic_store(&slot_in_use, slot);
-	return real->C_OpenSession(slot, flags, application, notify, session);
+	return call_OpenSession(slot, flags, application, notify, session);
 }
 
 static CK_RV shim_close(CK_SESSION_HANDLE session)
 {
 	atomic_fetch_sub(&sessions, 1);
-	return real->C_CloseSession(session);
+	return call_CloseSession(session);
 }
 
 static CK_RV shim_login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_BYTE *pin, CK_ULONG bytes)
 {
 	atomic_fetch_add(&shim.logins, 1);
-	return real->C_Login(session, user, pin, bytes);
+	return call_Login(session, user, pin, bytes);
 }
 
 static CK_RV shim_sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
 			    CK_OBJECT_HANDLE key)
 {
 	atomic_fetch_add(&shim.signatures, 1);
-	if (counts_down(&shim.sign_lose_at)) {
-		atomic_store(&gone, atomic_load(&shim.absent_looks) > 0);
-		(void)real->C_CloseAllSessions(atomic_load(&slot_in_use));
-	}
+	if (counts_down(&shim.sign_lose_at))
+		pull_out();
 	if (counts_down(&shim.sign_fail_at))
 		return atomic_load(&shim.sign_error);
-	return real->C_SignInit(session, mechanism, key);
+	return call_SignInit(session, mechanism, key);
 }
 
 static CK_RV shim_sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG bytes, CK_BYTE *mac,
 		       CK_ULONG *mac_bytes)
 {
-	CK_RV rv = real->C_Sign(session, data, bytes, mac, mac_bytes);
+	CK_RV rv = call_Sign(session, data, bytes, mac, mac_bytes);
 
 	if (rv == CKR_OK && atomic_load(&shim.noise))
 		mac[0] = (CK_BYTE)atomic_load(&shim.signatures);
@@ -174,6 +216,12 @@ __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST 
 	list.C_OpenSession = shim_open;
 	list.C_CloseSession = shim_close;
 	list.C_Login = shim_login;
+	list.C_GetSessionInfo = call_GetSessionInfo;
+	list.C_FindObjectsInit = call_FindObjectsInit;
+	list.C_FindObjects = call_FindObjects;
+	list.C_FindObjectsFinal = call_FindObjectsFinal;
+	list.C_SignUpdate = call_SignUpdate;
+	list.C_SignFinal = call_SignFinal;
 	list.C_SignInit = shim_sign_init;
 	list.C_Sign = shim_sign;
 	*ret = &list;
