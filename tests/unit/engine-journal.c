@@ -178,8 +178,11 @@ static void expect_refused(struct rig *r, char mode, bool read_only, const char 
 	assert_int_equal(rig_open(r, mode, read_only), -EILSEQ);
 	if (!strstr(r->said, said))
 		fail_msg("said \"%s\" instead of \"%s\"", r->said, said);
-	for (unsigned area = 0; area < RIG_AREAS; area++)
-		assert_int_equal(r->counts[area][1], 0);
+	/* But a flush there may be: it makes durable what was found, before it is judged. */
+	for (unsigned area = 0; area < RIG_AREAS; area++) {
+		if (area != RIG_FLUSH)
+			assert_int_equal(r->counts[area][1], 0);
+	}
 	expect_untouched(r, before);
 }
 
