@@ -5,7 +5,7 @@
  * The thread that called intact_check picks results up in order, so that ranges and counts come as
  * if one had looked at one block after the other.
  *
- *	worker:  take_number -> chunk_start … chunk_judge -> result_post
+ *	worker:  take_number -> chunk_start … chunk_digest … chunk_judge -> result_post
  *	caller:  result_pick -> counts, bad ranges -> progress, stop?
  *
  * A worker with chunks in flight never waits for room in the window: the caller may be waiting for
@@ -25,6 +25,8 @@
 #include <time.h>
 
 #define CHUNKS_PER_WORKER 3
+/* Of a worker whose digests are computed elsewhere: enough to fill the lanes of whoever does. */
+#define CHUNKS_PER_WORKER_MAX 12
 /* Memory stays below 64 MiB whatever the volume and the machine: up to half a megabyte for each job's
  * digest and rings, and this for the chunks of all of them, which leaves 64 jobs 16 blocks of 4096
  * bytes in each chunk: as many as a digest takes at once.
@@ -53,6 +55,7 @@ struct check {
 	struct intact_view *view;
 	const struct intact_check_options *options;
 	uint64_t from_sector, to_sector; /* whole blocks */
+	unsigned chunks_per_worker;
 	uint32_t chunk_sectors;
 	uint64_t chunks;
 	uint64_t started_ns;
@@ -72,14 +75,20 @@ struct check {
 	struct intact_bad pending; /* bad range that may go on; sectors 0: none */
 };
 
+/* Oldest first. */
+struct chunk_list {
+	struct chunk *first;
+	struct chunk **end;
+};
+
 struct worker {
 	struct check *check;
 	struct judge judge;
 	struct io_context *io;
-	struct chunk chunks[CHUNKS_PER_WORKER];
+	struct chunk chunks[CHUNKS_PER_WORKER_MAX];
 	struct chunk *idle;
-	struct chunk *arrived; /* oldest first */
-	struct chunk **arrived_end;
+	struct chunk_list arrived;
+	struct chunk_list digested;
 	unsigned in_flight; /* started and not posted */
 	pthread_t thread;
 	bool running;
@@ -230,13 +239,43 @@ static void result_post(struct check *c, const struct chunk *chunk)
 
 /* ---- Workers ---- */
 
+static void list_init(struct chunk_list *list)
+{
+	list->first = NULL;
+	list->end = &list->first;
+}
+
+static void list_push(struct chunk_list *list, struct chunk *chunk)
+{
+	chunk->next = NULL;
+	*list->end = chunk;
+	list->end = &chunk->next;
+}
+
+static struct chunk *list_pop(struct chunk_list *list)
+{
+	struct chunk *chunk = list->first;
+
+	if (!chunk)
+		return NULL;
+	list->first = chunk->next;
+	if (!list->first)
+		list->end = &list->first;
+	return chunk;
+}
+
 static void chunk_arrived(struct chunk *chunk)
 {
 	struct worker *w = chunk->owner;
 
-	chunk->next = NULL;
-	*w->arrived_end = chunk;
-	w->arrived_end = &chunk->next;
+	list_push(&w->arrived, chunk);
+}
+
+static void chunk_digested(struct chunk *chunk)
+{
+	struct worker *w = chunk->owner;
+
+	list_push(&w->digested, chunk);
 }
 
 /* Tags of one run lie together, far from its data: have them read ahead in one piece. */
@@ -266,19 +305,6 @@ static void start_chunk(struct worker *w, uint64_t number)
 	chunk_start(chunk, w->io, chunk_first_sector(c, number), chunk_blocks(c, number));
 }
 
-static struct chunk *take_arrived(struct worker *w)
-{
-	struct chunk *chunk;
-
-	while (!w->arrived)
-		io_run(w->io, true);
-	chunk = w->arrived;
-	w->arrived = chunk->next;
-	if (!w->arrived)
-		w->arrived_end = &w->arrived;
-	return chunk;
-}
-
 static void chunk_idle(struct worker *w, struct chunk *chunk)
 {
 	chunk->next = w->idle;
@@ -286,36 +312,79 @@ static void chunk_idle(struct worker *w, struct chunk *chunk)
 	w->in_flight--;
 }
 
-static int judge_oldest(struct worker *w)
+/* One chunk from reading to digesting, and all whose digests are there to their end. False: there
+ * was nothing to be done.
+ */
+static bool advance(struct worker *w, int *ret)
 {
-	struct chunk *chunk = take_arrived(w);
-	int r = chunk_judge(chunk);
+	struct chunk *chunk = list_pop(&w->arrived);
+	bool any = chunk != NULL;
 
-	if (r == 0)
-		result_post(w->check, chunk);
-	chunk_idle(w, chunk);
-	return r;
+	if (chunk)
+		chunk_digest(chunk);
+	if (w->judge.digest)
+		(void)digest_poll(w->judge.digest);
+	while (*ret == 0 && (chunk = list_pop(&w->digested))) {
+		*ret = chunk_judge(chunk);
+		if (*ret == 0)
+			result_post(w->check, chunk);
+		chunk_idle(w, chunk);
+		any = true;
+	}
+	return any;
+}
+
+static void wait_for_something(struct worker *w)
+{
+	if (!w->judge.digest || digest_is_synchronous(w->judge.digest))
+		(void)io_run(w->io, true);
+	else if (digest_must_poll(w->judge.digest))
+		(void)io_run(w->io, false);
+	else
+		(void)io_run_until(w->io, UINT64_MAX);
+}
+
+/* Everything in flight comes to its end, and to nothing. */
+static void abandon(struct worker *w)
+{
+	struct chunk *chunk;
+
+	while (w->in_flight > 0) {
+		if (w->judge.digest)
+			digest_flush(w->judge.digest);
+		while ((chunk = list_pop(&w->arrived)) || (chunk = list_pop(&w->digested)))
+			chunk_idle(w, chunk);
+		if (w->in_flight > 0)
+			(void)io_run(w->io, true);
+	}
+}
+
+static enum taken start_chunks(struct worker *w)
+{
+	enum taken taken = TAKEN;
+	uint64_t number;
+
+	while (taken == TAKEN && w->idle) {
+		taken = take_number(w->check, w->in_flight == 0, &number);
+		if (taken == TAKEN)
+			start_chunk(w, number);
+	}
+	return taken;
 }
 
 /* The device is kept busy: whenever one chunk has been judged the next is read. */
 static int work(struct worker *w)
 {
 	enum taken taken = TAKEN;
-	uint64_t number;
 	int r = 0;
 
 	while (r == 0 && (taken != TAKEN_ALL || w->in_flight > 0)) {
-		while (taken != TAKEN_ALL && w->idle) {
-			taken = take_number(w->check, w->in_flight == 0, &number);
-			if (taken != TAKEN)
-				break;
-			start_chunk(w, number);
-		}
-		if (w->in_flight > 0)
-			r = judge_oldest(w);
+		if (taken != TAKEN_ALL)
+			taken = start_chunks(w);
+		if (w->in_flight > 0 && !advance(w, &r))
+			wait_for_something(w);
 	}
-	while (w->in_flight > 0)
-		chunk_idle(w, take_arrived(w));
+	abandon(w);
 	return r;
 }
 
@@ -339,13 +408,15 @@ static void *worker_main(void *opaque)
 
 static int worker_open(struct worker *w, struct check *c)
 {
-	int r = judge_open(c->view, true, &w->judge);
+	int r = io_context_open(IO_AUTO, 2 * c->chunks_per_worker, &w->io);
 
 	w->check = c;
-	w->arrived_end = &w->arrived;
-	r = r ?: io_context_open(IO_AUTO, 2 * CHUNKS_PER_WORKER, &w->io);
-	for (unsigned i = 0; i < CHUNKS_PER_WORKER && r == 0; i++) {
-		r = chunk_init(&w->chunks[i], &w->judge, c->chunk_sectors, chunk_arrived, w);
+	list_init(&w->arrived);
+	list_init(&w->digested);
+	r = r ?: judge_open(c->view, true, w->io, &w->judge);
+	for (unsigned i = 0; i < c->chunks_per_worker && r == 0; i++) {
+		r = chunk_init(&w->chunks[i], &w->judge, c->chunk_sectors, chunk_arrived,
+			       chunk_digested, w);
 		if (r < 0)
 			break;
 		w->chunks[i].next = w->idle;
@@ -356,10 +427,10 @@ static int worker_open(struct worker *w, struct check *c)
 
 static void worker_close(struct worker *w)
 {
-	for (unsigned i = 0; i < CHUNKS_PER_WORKER; i++)
+	for (unsigned i = 0; i < CHUNKS_PER_WORKER_MAX; i++)
 		chunk_done(&w->chunks[i]);
+	judge_close(&w->judge); /* its driver may call for the context until then */
 	io_context_close(w->io);
-	judge_close(&w->judge);
 }
 
 /* ---- The caller ---- */
@@ -521,13 +592,17 @@ static unsigned count_cores(void)
 	return (unsigned)CPU_COUNT(&set);
 }
 
-/* Many workers get smaller chunks. */
+/* Many workers get smaller chunks, and fewer. */
 static void init_chunks(struct check *c, unsigned jobs)
 {
 	uint64_t base;
 
+	c->chunks_per_worker = CHUNKS_PER_WORKER;
+	if (c->view->asynchronous)
+		c->chunks_per_worker =
+			(unsigned)min_u64(CHUNKS_PER_WORKER_MAX, WINDOW / (2ull * jobs));
 	c->chunk_sectors =
-		chunk_sectors(c->view, CHUNKS_MEMORY_MAX / ((size_t)jobs * CHUNKS_PER_WORKER));
+		chunk_sectors(c->view, CHUNKS_MEMORY_MAX / ((size_t)jobs * c->chunks_per_worker));
 	base = round_down_pow2(c->from_sector, c->chunk_sectors);
 	c->chunks = c->to_sector > c->from_sector
 			    ? div_round_up(c->to_sector - base, c->chunk_sectors)

@@ -2,8 +2,8 @@
  *
  * Some blocks that lie together: read with their tags in two reads, then judged one by one.
  *
- *	chunk_start -> data_arrived, tags_arrived -> (owner) -> chunk_judge:
- *		mend_reads -> digest_blocks -> judge_block … -> overlay_blocks
+ *	chunk_start -> data_arrived, tags_arrived -> (owner) -> chunk_digest: mend_data, mend_tags
+ *	-> blocks_digested -> (owner) -> chunk_judge: judge_block … -> overlay_blocks
  *
  * Blocks of 2048 bytes and more are read with room before each, so that a digest that wants its
  * message in one piece need not copy it there.
@@ -42,7 +42,21 @@ static struct io_file *tag_file(const struct intact_view *v)
 
 /* ---- Judges ---- */
 
-int judge_open(const struct intact_view *v, bool verify, struct judge *ret)
+static void wake_io(void *opaque)
+{
+	io_wake(opaque);
+}
+
+static int open_waking_hash(const struct intact_view *v, struct io_context *io, struct digest **ret)
+{
+	struct volume volume = v->volume;
+
+	volume.wake = io ? wake_io : NULL;
+	volume.wake_opaque = io;
+	return volume_open_hash(&volume, true, ret);
+}
+
+int judge_open(const struct intact_view *v, bool verify, struct io_context *io, struct judge *ret)
 {
 	int r = 0;
 
@@ -50,7 +64,7 @@ int judge_open(const struct intact_view *v, bool verify, struct judge *ret)
 	ret->view = v;
 	unverified_init(&ret->unverified, v);
 	if (verify && v->volume.hash)
-		r = volume_open_hash(&v->volume, true, &ret->digest);
+		r = open_waking_hash(v, io, &ret->digest);
 	if (r == 0 && v->overlay_count > 0)
 		r = section_reader_open(v, &ret->sections);
 	if (r < 0)
@@ -107,7 +121,7 @@ static bool is_in_memory(const struct io_file *file)
 }
 
 int chunk_init(struct chunk *c, struct judge *judge, uint32_t sectors,
-	       void (*arrived)(struct chunk *c), void *owner)
+	       void (*arrived)(struct chunk *c), void (*digested)(struct chunk *c), void *owner)
 {
 	const struct intact_view *v = judge->view;
 	uint32_t blocks = sectors / v->volume.geometry.sectors_per_block;
@@ -117,6 +131,7 @@ int chunk_init(struct chunk *c, struct judge *judge, uint32_t sectors,
 	memset(c, 0, sizeof(*c));
 	c->judge = judge;
 	c->arrived = arrived;
+	c->digested = digested;
 	c->owner = owner;
 	c->stride_bytes = stride_of(v);
 	c->tag_stride_bytes = tag_stride_of(v);
@@ -285,7 +300,15 @@ static void mend_tags(struct chunk *c)
 	}
 }
 
-static int digest_blocks(struct chunk *c)
+static void blocks_digested(struct digest_request *req)
+{
+	struct chunk *c = req->opaque;
+
+	if (c->digested)
+		c->digested(c);
+}
+
+static void digest_blocks(struct chunk *c)
 {
 	const struct intact_view *v = c->judge->view;
 
@@ -300,10 +323,22 @@ static int digest_blocks(struct chunk *c)
 		.sector_step = v->volume.geometry.sectors_per_block,
 		.tags = c->computed,
 		.tag_stride_bytes = v->volume.geometry.tag_bytes,
+		.done = blocks_digested,
+		.opaque = c,
 	};
 	digest_submit(c->judge->digest, c->request);
-	digest_flush(c->judge->digest);
-	return c->request->result;
+}
+
+void chunk_digest(struct chunk *c)
+{
+	memset(c->state, BLOCK_UNVERIFIED, c->blocks);
+	mend_data(c);
+	if (c->judge->digest) {
+		mend_tags(c);
+		digest_blocks(c);
+	} else if (c->digested) {
+		c->digested(c);
+	}
 }
 
 /* Whether the stored tag is the marker of a discarded block. */
@@ -382,14 +417,8 @@ static void overlay_blocks(struct chunk *c)
 
 int chunk_judge(struct chunk *c)
 {
-	int r = 0;
+	int r = c->judge->digest ? c->request->result : 0;
 
-	memset(c->state, BLOCK_UNVERIFIED, c->blocks);
-	mend_data(c);
-	if (c->judge->digest) {
-		mend_tags(c);
-		r = digest_blocks(c);
-	}
 	for (uint32_t i = 0; i < c->blocks && r == 0; i++)
 		r = judge_block(c, i);
 	if (r == 0)

@@ -40,11 +40,11 @@ static int reader_open(const struct intact_view *v, struct reader **ret)
 
 	if (!r)
 		return -ENOMEM;
-	result = judge_open(v, v->volume.params.mode != INTACT_MODE_RECOVERY, &r->judge);
+	result = judge_open(v, v->volume.params.mode != INTACT_MODE_RECOVERY, NULL, &r->judge);
 	result = result ?: io_context_open(IO_AUTO, 2, &r->io);
 	result = result
 			 ?: chunk_init(&r->chunk, &r->judge, chunk_sectors(v, SIZE_MAX),
-				       chunk_arrived, r);
+				       chunk_arrived, NULL, r);
 	if (result < 0) {
 		reader_close(r);
 		return result;
@@ -59,6 +59,9 @@ static int read_chunk(struct reader *r, uint64_t first_sector, uint32_t blocks)
 	chunk_start(&r->chunk, r->io, first_sector, blocks);
 	while (!r->arrived)
 		io_run(r->io, true);
+	chunk_digest(&r->chunk);
+	if (r->judge.digest)
+		digest_flush(r->judge.digest);
 	return chunk_judge(&r->chunk);
 }
 

@@ -106,6 +106,7 @@ static int try_hash(struct intact_view *v)
 	if (r < 0)
 		return r;
 	(void)strncpy(v->driver, digest_driver_name(d), sizeof(v->driver) - 1);
+	v->asynchronous = !digest_is_synchronous(d);
 	digest_close(d);
 	return 0;
 }

@@ -36,6 +36,7 @@ struct intact_view {
 	uint64_t tuple_bytes;	     /* of the inline tags */
 
 	char driver[32];
+	bool asynchronous; /* the driver: digests of several chunks are worth having in flight */
 	uint8_t discard_marker[SB_TAG_BYTES_MAX]; /* of unkeyed discards */
 
 	struct commit_ids commit_ids;
@@ -125,20 +126,24 @@ struct judge {
 	struct unverified unverified;
 };
 
-/* Without `verify` every block is BLOCK_UNVERIFIED, but those that cannot be read. */
-int judge_open(const struct intact_view *v, bool verify, struct judge *ret);
+/* Without `verify` every block is BLOCK_UNVERIFIED, but those that cannot be read. `io` is woken by
+ * digests that are finished elsewhere, and outlives the judge; NULL: nobody waits for them there.
+ */
+int judge_open(const struct intact_view *v, bool verify, struct io_context *io, struct judge *ret);
 void judge_close(struct judge *j);
 
 /* A chunk in the order of its life:
  *
- *	chunk_start -> (both reads arrive) -> chunk_judge -> state[], data
+ *	chunk_start -> (both reads arrive) -> chunk_digest -> (digests are there) -> chunk_judge
+ *	-> state[], data
  */
 struct chunk {
 	struct judge *judge;
 	uint64_t first_sector; /* logical */
 	uint32_t blocks;
 	unsigned reads_pending;
-	void (*arrived)(struct chunk *c); /* both reads have */
+	void (*arrived)(struct chunk *c);  /* both reads have */
+	void (*digested)(struct chunk *c); /* or NULL */
 
 	uint8_t *memory; /* one allocation, which data, tags, computed and state point into */
 	uint8_t *data;	 /* block i at i * stride_bytes */
@@ -164,13 +169,18 @@ uint32_t chunk_sectors(const struct intact_view *v, size_t memory_bytes);
 
 /* For at most so many sectors at once. */
 int chunk_init(struct chunk *c, struct judge *judge, uint32_t sectors,
-	       void (*arrived)(struct chunk *c), void *owner);
+	       void (*arrived)(struct chunk *c), void (*digested)(struct chunk *c), void *owner);
 void chunk_done(struct chunk *c);
 
 /* Reads blocks from first_sector on: within one aligned chunk. c->arrived is called from io_run, or
  * from here when all of it was cached.
  */
 void chunk_start(struct chunk *c, struct io_context *io, uint64_t first_sector, uint32_t blocks);
+
+/* Has the blocks digested. c->digested is called from digest_poll or digest_flush of the judge's
+ * digest; or from here, when there is none.
+ */
+void chunk_digest(struct chunk *c);
 
 /* Decides each block's state and puts the journal's blocks into data. 0 or an internal failure. */
 int chunk_judge(struct chunk *c);
