@@ -116,8 +116,9 @@ recalculation_wait() {
 }
 
 # judge NAME ARGUMENTS LENGTH BLOCK_SECTORS: keeps the files in $OUT, and what the kernel makes of a
-# copy: `refused` with its reason, or `contents` and `unreadable`, `status` after the read, `dmesg`.
-# LENGTH is in sectors, or `provided`.
+# copy: `refused` with its reason, or `contents` and `unreadable`, `status` after the read, `dmesg`,
+# and with KEEP_AFTER set the copy as it leaves it, `after` and `after-meta`. LENGTH is in sectors, or
+# `provided`.
 judge() {
 	local length=$3
 	snap_of "$1"
@@ -141,6 +142,19 @@ judge() {
 	fi
 	dmesg >"$OUT/dmesg"
 	detach
+	[ -z "${KEEP_AFTER:-}" ] || keep_after
+}
+
+keep_after() {
+	cp --sparse=always $S/judged.img "$OUT/after"
+	[ ! -e $S/judged.meta ] || cp --sparse=always $S/judged.meta "$OUT/after-meta"
+}
+
+# given NAME: the volume that lies in $OUT already, as judge keeps it
+given() {
+	rm -f $S/*.img $S/*.meta
+	cp --sparse=always "$OUT/image" $S/$1.img
+	[ ! -e "$OUT/meta" ] || cp --sparse=always "$OUT/meta" $S/$1.meta
 }
 
 snap_of() {

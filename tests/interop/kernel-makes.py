@@ -23,43 +23,11 @@ import time
 
 sys.dont_write_bytecode = True  # not into the source tree
 
+import kernel
 import matrix
 import volume
 from volume import (CLEAN, DAMAGED, NOT_A_VOLUME, Failure, Intact, Journal, Superblock, bad_sectors,
-                    dirty_blocks, expect, expect_consistent, ranges_of, sectors_of)
-
-HERE = pathlib.Path(__file__).parent
-GUESTS = 2
-
-
-def make(guest, work, volumes):
-    """Runs the recipes, in a few guests side by side. Returns their exit status."""
-    running = []
-    for n in range(GUESTS):
-        script = work / f"recipe-{n}.sh"
-        lines = [f". '{HERE}/guest-volumes.sh'"]
-        lines += [line for v in volumes[n::GUESTS] for line in v.script()]
-        script.write_text("\n".join(lines) + "\n")
-        running.append(subprocess.Popen([HERE / "uml.sh", guest, work, script]))
-    return max(p.wait() for p in running)
-
-
-class Verdict:
-    """What the kernel made of a copy."""
-
-    def __init__(self, directory):
-        self.table = (directory / "table").read_text().strip()
-        self.length = int(self.table.split()[1])
-        self.dmesg = (directory / "dmesg").read_text()
-        self.refused = (directory / "refused").exists()
-        if self.refused:
-            return
-        self.contents = (directory / "contents").read_bytes()
-        lines = [line.split() for line in (directory / "unreadable").read_text().splitlines()]
-        self.unreadable = sectors_of((int(first), int(count)) for first, count, _ in lines)
-        # A journal that fails is "Error on ..." in the log, and then nothing can be read.
-        self.stopped = ("integrity: Error on " in self.dmesg and
-                        len(self.unreadable) == self.length)
+                    dirty_blocks, expect, expect_consistent, ranges_of)
 
 
 def expect_facts(v, superblock, status, dump, check):
@@ -87,7 +55,7 @@ def expect_facts(v, superblock, status, dump, check):
         expect("journal.entries", check["journal"]["entries"], journal.entries)
 
 
-def expect_blocks(v, kernel, superblock, check):
+def expect_blocks(v, verdict, superblock, check):
     """Bad are exactly the blocks that the kernel could not read, with two exceptions.
 
     Where tags may be stale the kernel recalculates them when it is activated, so it finds nothing
@@ -101,45 +69,45 @@ def expect_blocks(v, kernel, superblock, check):
     bad = bad_sectors(check)
     unverified = check["blocks"]["unverified"]
     spb = superblock.spb
-    bad -= {s for s in bad - kernel.unreadable if superblock.tag_is_split(s // spb)}
+    bad -= {s for s in bad - verdict.unreadable if superblock.tag_is_split(s // spb)}
     if not superblock.has("dirty_bitmap"):
-        expect("bad", ranges_of(bad), ranges_of(kernel.unreadable))
+        expect("bad", ranges_of(bad), ranges_of(verdict.unreadable))
         if superblock.has("recalculating"):
-            behind = max(0, kernel.length - superblock.recalc) // spb
+            behind = max(0, verdict.length - superblock.recalc) // spb
             # Blocks in the journal carry a tag that was made when they were written.
             expect("unverified", 0 < unverified <= behind or unverified == behind, True)
         else:
             expect("unverified", unverified, 0)
         return
-    dirty = set(dirty_blocks(v.superblock_file, superblock, kernel.length))
+    dirty = set(dirty_blocks(v.superblock_file, superblock, verdict.length))
     expect("unverified", unverified, len(dirty))
-    expect("bad but readable by the kernel", ranges_of(kernel.unreadable - bad), [])
+    expect("bad but readable by the kernel", ranges_of(verdict.unreadable - bad), [])
     if "rotten" not in v.state:
-        expect("bad", ranges_of(bad), ranges_of(kernel.unreadable))
+        expect("bad", ranges_of(bad), ranges_of(verdict.unreadable))
     expect("bad and dirty", {s // spb for s in bad} & dirty, set())
 
 
-def expect_contents(v, kernel, intact, directory):
+def expect_contents(v, verdict, intact, directory):
     """read delivers what the kernel read, wherever it could; and stops where it could not."""
     out = directory / "read"
     intact.run("read", "--ignore-mismatches", "-o", str(out))
     contents = out.read_bytes()
-    expect("bytes read", len(contents), kernel.length * volume.SECTOR)
-    differ = {s for s in range(kernel.length)
-              if contents[s * 512:s * 512 + 512] != kernel.contents[s * 512:s * 512 + 512]}
-    expect("sectors with other contents", ranges_of(differ - kernel.unreadable), [])
+    expect("bytes read", len(contents), verdict.length * volume.SECTOR)
+    differ = {s for s in range(verdict.length)
+              if contents[s * 512:s * 512 + 512] != verdict.contents[s * 512:s * 512 + 512]}
+    expect("sectors with other contents", ranges_of(differ - verdict.unreadable), [])
     status, _ = intact.run("read", "-o", str(out))
     return status
 
 
 def judge(v, directory):
-    kernel = Verdict(directory)
+    verdict = kernel.Verdict(directory)
     v.superblock_file = directory / ("meta" if v.meta else "image")
     files = [str(directory / name) for name in (["meta", "image"] if v.meta else ["image"])]
     more = ["--data-device", files[1]] if v.meta else []
-    intact = Intact(files, kernel.table, more)
+    intact = Intact(files, verdict.table, more)
     status, check = intact.run_json("check")
-    if kernel.refused:
+    if verdict.refused:
         expect("exit status of check, refused by the kernel", status, NOT_A_VOLUME)
         expect("exit status of read, refused by the kernel", intact.run("read")[0], NOT_A_VOLUME)
         intact.expect_untouched()
@@ -149,12 +117,12 @@ def judge(v, directory):
     expect_consistent(status, check)
     superblock = Superblock(v.superblock_file, v.start)
     expect_facts(v, superblock, *intact.run_json("dump"), check)
-    expect("journal.state is corrupt", check["journal"]["state"] == "corrupt", kernel.stopped)
-    if kernel.stopped:
+    expect("journal.state is corrupt", check["journal"]["state"] == "corrupt", verdict.stopped)
+    if verdict.stopped:
         intact.expect_untouched()
         return "journal"
-    expect_blocks(v, kernel, superblock, check)
-    status = expect_contents(v, kernel, intact, directory)
+    expect_blocks(v, verdict, superblock, check)
+    status = expect_contents(v, verdict, intact, directory)
     expect("exit status of read", status, DAMAGED if bad_sectors(check) else CLEAN)
     intact.expect_untouched()
     return "damaged" if bad_sectors(check) else "clean"
@@ -172,15 +140,9 @@ def judge_all(volumes, work):
             print(f"{v.name}: {type(error).__name__}: {error}")
             if (directory / "table").exists():
                 print(f"    table: {(directory / 'table').read_text().strip()}")
-            print(f"    opened as: {v.open}; kernel: {last_words(directory)}")
+            print(f"    opened as: {v.open}; kernel: {kernel.last_words(directory)}")
     print("volumes:", ", ".join(f"{n} {outcome}" for outcome, n in sorted(seen.items())))
     return failed, seen
-
-
-def last_words(directory):
-    dmesg = directory / "dmesg"
-    lines = dmesg.read_text().splitlines() if dmesg.exists() else []
-    return lines[-1] if lines else "nothing to say"
 
 
 def main():
@@ -194,7 +156,7 @@ def main():
     work = pathlib.Path(keep or tempfile.mkdtemp(prefix="intact-interop."))
     try:
         work.mkdir(exist_ok=True)
-        status = make(guest, work, volumes)
+        status = kernel.run(guest, work, [v.script() for v in volumes])
         if status != 0:
             return status
         failed, seen = judge_all(volumes, work)

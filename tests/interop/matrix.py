@@ -272,18 +272,19 @@ def pairs(choice):
     return set(itertools.combinations(sorted((k, repr(v)) for k, v in choice.items()), 2))
 
 
-def choose(count, seed):
+def choose(count, seed, dimensions=None, is_possible=possible, make=Volume):
+    dimensions = dimensions or DIMENSIONS
     dice = random.Random(seed)
-    states = DIMENSIONS["state"]
+    states = dimensions["state"]
     volumes, met = [], set()
     for number in range(count):
         candidates = []
         while len(candidates) < 40:
-            choice = {name: dice.choice(values) for name, values in DIMENSIONS.items()}
+            choice = {name: dice.choice(values) for name, values in dimensions.items()}
             choice["state"] = states[number % len(states)]
-            if possible(choice):
+            if is_possible(choice):
                 candidates.append(choice)
         best = max(candidates, key=lambda c: len(pairs(c) - met))
         met |= pairs(best)
-        volumes.append(Volume(number, best, dice))
+        volumes.append(make(number, best, dice))
     return volumes, len(met)
