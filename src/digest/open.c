@@ -228,6 +228,11 @@ static void say_choice(const struct opening *o)
 {
 	const struct intact_digest_algorithm *a = o->spec.algorithm;
 
+	if (o->choice.driver->flags & INTACT_DRIVER_KEY_OUTSIDE && a->keyed)
+		message_info(o->log,
+			     "%s %s: whatever has the key may need memory at any time: no "
+			     "swap space on such a volume",
+			     o->spec.parameter, a->name);
 	message_info(o->log, "%s %s: driver %s-%s, %s (%s)", o->spec.parameter, a->name,
 		     a->alias ? a->alias : a->name, o->choice.driver->name,
 		     o->choice.synchronous ? "synchronous" : "asynchronous", reason(&o->spec));

@@ -434,7 +434,7 @@ static bool is_logged_in(const struct session *s)
 
 static int log_in(struct token *t, const struct session *s, const struct intact_log *log)
 {
-	struct pin pin;
+	struct pin pin = {.count = 0};
 	int r;
 
 	if (!(t->info.flags & CKF_LOGIN_REQUIRED) || is_logged_in(s))

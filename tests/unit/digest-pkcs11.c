@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The pkcs11 driver by its own interface, with a SoftHSM whose calls go through a shim: tags are
- * libcrypto's, whatever the layout; what is wrong is told apart; PINs are not wasted; what is lost
- * comes back, or is given up.
+ * The pkcs11 driver, mostly by its own interface, with a SoftHSM whose calls go through a shim: tags
+ * are libcrypto's, whatever the layout; what is wrong is told apart; PINs are not wasted; what is
+ * lost comes back, or is given up.
  */
 #include "digest/drivers.h"
 #include "pkcs11-token.h"
@@ -778,6 +778,106 @@ static void a_pin_that_others_had_refused_is_not_tried(void **state)
 	free(w);
 }
 
+/* ---- Through the digest layer ---- */
+
+static const struct digest_spec *spec_of(struct digest_spec *spec, const char *uri)
+{
+	*spec = (struct digest_spec){
+		.algorithm = digest_algorithm_find("hmac(sha256)"),
+		.key_uri = uri,
+		.parameter = "internal hash",
+	};
+	return spec;
+}
+
+static const char *good_uri(char *buffer)
+{
+	char more[256];
+
+	(void)snprintf(more, sizeof(more), "&pin-source=file:%s", token.pin_file);
+	return uri_of(buffer, "object=hmac", more);
+}
+
+static void a_uri_finds_the_driver_and_nothing_else_does(void **state)
+{
+	struct digest_spec spec;
+	struct digest *d;
+	struct context c;
+	char uri[2048];
+
+	(void)state;
+	context_init(&c, &sha256, 0);
+	assert_int_equal(digest_open(spec_of(&spec, good_uri(uri)), &c.log, &d), 0);
+	assert_string_equal(digest_driver_name(d), "pkcs11");
+	assert_false(digest_is_synchronous(d));
+	digest_close(d);
+
+	spec.policy = INTACT_DIGEST_SYNC;
+	assert_int_equal(digest_open(&spec, &c.log, &d), -ENOENT);
+	spec_of(&spec, uri);
+	spec.driver = "openssl";
+	assert_int_equal(digest_open(&spec, &c.log, &d), -ENOENT);
+	spec_of(&spec, uri);
+	spec.algorithm = digest_algorithm_find("sha256");
+	assert_int_equal(digest_open(&spec, &c.log, &d), -EINVAL);
+	spec_of(&spec, uri);
+	spec.key = key;
+	spec.key_bytes = 32;
+	assert_int_equal(digest_open(&spec, &c.log, &d), -EINVAL);
+	assert_int_equal(digest_open(spec_of(&spec, NULL), &c.log, &d), -ENOKEY);
+	spec.driver = "pkcs11";
+	assert_int_equal(digest_open(&spec, &c.log, &d), -ENOKEY);
+	spec.policy = INTACT_DIGEST_ASYNC;
+	spec.driver = NULL;
+	spec.key = key;
+	spec.key_bytes = 32;
+	assert_int_equal(digest_open(&spec, &c.log, &d), 0);
+	assert_string_not_equal(digest_driver_name(d), "pkcs11");
+	digest_close(d);
+}
+
+static void a_digest_outlives_the_loss_of_its_token(void **state)
+{
+	uint8_t tag[32], mac[64], message[100] = "a message";
+	struct digest_spec spec;
+	struct digest *d;
+	struct context c;
+	char uri[2048];
+
+	(void)state;
+	context_init(&c, &sha256, 0);
+	assert_int_equal(digest_open(spec_of(&spec, good_uri(uri)), &c.log, &d), 0);
+	for (unsigned i = 0; i < 5; i++) {
+		atomic_store(&token.shim->sign_lose_at, 1);
+		assert_int_equal(digest_once(d, message, sizeof(message), tag), 0);
+		reference(&sha256, message, sizeof(message), mac);
+		assert_memory_equal(tag, mac, sizeof(tag));
+	}
+	digest_close(d);
+}
+
+static void a_digest_gives_up_a_token_that_stays_away(void **state)
+{
+	uint8_t tag[32], message[100] = "a message";
+	struct digest_spec spec;
+	struct digest *d;
+	struct context c;
+	char uri[2048];
+
+	(void)state;
+	context_init(&c, &sha256, 0);
+	spec_of(&spec, good_uri(uri));
+	spec.driver = "pkcs11:sessions=2,recover-ms=0";
+	assert_int_equal(digest_open(&spec, &c.log, &d), 0);
+	atomic_store(&token.shim->looks, 0);
+	atomic_store(&token.shim->absent_looks, 1000000);
+	atomic_store(&token.shim->sign_lose_at, 1);
+	assert_int_equal(digest_once(d, message, sizeof(message), tag), -EKEYEXPIRED);
+	assert_in_range(atomic_load(&token.shim->looks), 1, 10);
+	digest_close(d);
+	memset(token.shim, 0, sizeof(*token.shim));
+}
+
 /* ---- All of it ---- */
 
 static int make_tokens(void **state)
@@ -831,6 +931,9 @@ int main(void)
 		cmocka_unit_test(a_token_that_stays_away_is_given_up),
 		cmocka_unit_test(a_pin_that_has_changed_is_tried_once),
 		cmocka_unit_test(a_pin_that_others_had_refused_is_not_tried),
+		cmocka_unit_test(a_uri_finds_the_driver_and_nothing_else_does),
+		cmocka_unit_test(a_digest_outlives_the_loss_of_its_token),
+		cmocka_unit_test(a_digest_gives_up_a_token_that_stays_away),
 	};
 
 	if (!softhsm_path()) {
