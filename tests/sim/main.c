@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * sim [--seeds N] [--seed S] [--jobs N] [--only WORD,WORD…] [--same] [--keep-going] [--verbose]
+ * sim [--seeds N] [--seed S] [--jobs N] [--only WORD,WORD…] [--same] [--keep-going]
+ *     [--dump DIR] [--verbose]
  *
  * Runs seeds S, S+1, … A seed that fails is printed with what went wrong; --seed with it replays the
  * run exactly, --verbose shows it. Seeds run in child processes, so that one that trips an assertion
@@ -67,7 +68,7 @@ struct command {
 static int usage(void)
 {
 	(void)fputs("usage: sim [--seeds N] [--seed S] [--jobs N] [--only WORD,WORD...] [--same] "
-		    "[--keep-going] [--verbose]\nwords:",
+		    "[--keep-going] [--dump DIR] [--verbose]\nwords:",
 		    stderr);
 	for (size_t i = 0; i < WORDS; i++)
 		(void)fprintf(stderr, " %s", words[i].word);
@@ -117,6 +118,9 @@ static bool parse_option(struct command *c, int option, char *value)
 		return c->same = true;
 	case 'k':
 		return c->keep_going = true;
+	case 'd':
+		c->sim.dump = value;
+		return true;
 	case 'v':
 		return c->sim.verbose = true;
 	default:
@@ -130,7 +134,8 @@ static bool parse(struct command *c, int argc, char **argv)
 		{"seeds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
 		{"jobs", required_argument, NULL, 'j'},	 {"only", required_argument, NULL, 'o'},
 		{"same", no_argument, NULL, '2'},	 {"keep-going", no_argument, NULL, 'k'},
-		{"verbose", no_argument, NULL, 'v'},	 {0},
+		{"dump", required_argument, NULL, 'd'},	 {"verbose", no_argument, NULL, 'v'},
+		{0},
 	};
 	int option;
 

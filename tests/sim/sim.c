@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "digests.h"
 #include "disk.h"
+#include "dump.h"
 #include "engine/engine.h"
 #include "judge.h"
 #include "load.h"
@@ -36,6 +37,7 @@
 struct sim {
 	uint64_t seed;
 	unsigned only;
+	const char *dump;
 	struct trace trace;
 	struct random random;
 	struct random world_random;
@@ -449,6 +451,8 @@ static void end_badly(struct sim *s)
 	s->clean = false;
 	s->counts.cuts += cut;
 	s->counts.kills += !cut;
+	if (cut && s->dump && s->activated)
+		dump_write(s->dump, s->seed, s->mode, &s->setup, &s->disks, &s->model);
 	if (cut) {
 		s->surely = true;
 		return;
@@ -802,6 +806,7 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result
 	assert(s);
 	s->seed = seed;
 	s->only = options->only;
+	s->dump = options->dump;
 	s->trace.verbose = options->verbose;
 	s->trace.now_ns = NS_PER_S;
 	s->log = (struct intact_log){world_log, s};

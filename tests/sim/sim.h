@@ -10,6 +10,7 @@
 struct sim_options {
 	unsigned only; /* ONLY_… of setup.h */
 	bool verbose;
+	const char *dump; /* directory for what cuts have left (dump.h), or NULL */
 };
 
 struct sim_counts {
