@@ -10,9 +10,9 @@
  *	open -> compute …                                   -> close
  *	open -> submit … poll … (rederive, submit again)    -> close
  *
- * An instance belongs to one thread: all its functions are called there, one at a time. What runs
- * on other threads is the driver's own business; it comes back through `poll`, and `wake` says that
- * there is something to poll for.
+ * The functions of an instance are called one at a time, though not always by the same thread; of
+ * different instances, by any threads. What a driver does on threads of its own is its own business;
+ * it comes back through `poll`, and `wake` says that there is something to poll for.
  */
 #ifndef INTACT_DIGEST_H
 #define INTACT_DIGEST_H
@@ -224,7 +224,7 @@ struct intact_digest_setup {
 	void *wake_opaque;
 	/* What a person should read, as intact.h has it, in sentences that begin with `what`
 	 * ("internal hash hmac(sha256)") and a colon: why open fails, what happens to the key. From
-	 * the instance's thread only. May be NULL; else it may be used until close has returned.
+	 * the functions below only. May be NULL; else it may be used until close has returned.
 	 */
 	const struct intact_log *log;
 	const char *what; /* gone after open */
@@ -247,7 +247,7 @@ struct intact_digest_driver {
 
 	enum intact_digest_fit (*fit)(const struct intact_digest_algorithm *algorithm);
 
-	/* An instance for one thread, one algorithm, one key. -EINVAL: no such key, or options that
+	/* An instance for one algorithm and one key. -EINVAL: no such key, or options that
 	 * make no sense. Everything that will ever be needed is allocated here.
 	 */
 	int (*open)(const struct intact_digest_setup *setup, void **ret_instance);

@@ -281,6 +281,8 @@ int main(int argc, char **argv)
 
 	if (!parse(&c, argc, argv))
 		return usage();
+	if (getenv("INTACT_TEST_DIGEST") && !(c.sim.only & ONLY_SYNC))
+		c.sim.only |= ONLY_ASYNC; /* meson test --setup async */
 	assert(p != MAP_FAILED);
 	for (unsigned i = 0; i < c.jobs; i++) {
 		p[i].seed = c.first + c.count * i / c.jobs;

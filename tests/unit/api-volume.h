@@ -72,6 +72,8 @@ static int volume_setup(void **state)
 	f->params.device = strdup(f->path);
 	f->params.mode = INTACT_MODE_JOURNAL;
 	strcpy(f->params.internal_hash.name, "sha256");
+	if (getenv("INTACT_TEST_DIGEST")) /* meson test --setup async */
+		f->params.digest_driver = strdup(getenv("INTACT_TEST_DIGEST"));
 	*state = f;
 	return 0;
 }

@@ -68,6 +68,8 @@ static inline void copy_open(struct volume_copy *c, const char *name, const char
 	intact_params_init(&c->params);
 	c->params.device = strdup(c->path);
 	assert_non_null(c->params.device);
+	if (getenv("INTACT_TEST_DIGEST")) /* meson test --setup async */
+		c->params.digest_driver = strdup(getenv("INTACT_TEST_DIGEST"));
 	if (hash)
 		assert_int_equal(
 			intact_algorithm_set_hash(&c->params.internal_hash, hash, "hash", &c->log),
