@@ -367,7 +367,7 @@ struct intact_request {
 	uint64_t sectors;      /* whole blocks; 0 for a flush */
 	uint8_t *buffer;       /* reads and writes: sectors * 512 bytes */
 	uint8_t *tags; /* of volumes without internal hash: a tag for each block; else NULL */
-	void (*done)(struct intact_request *req); /* on the volume's loop; must not wait */
+	void (*done)(struct intact_request *req); /* from the volume's loop; must not wait */
 	void *opaque;
 
 	/* Set before `done`:
@@ -407,9 +407,10 @@ struct intact_status {
 };
 
 /* Activates the volume: replays its journal, or recovers by its bitmap. Nobody else can open it
- * until it is closed; but those who only read share it. A thread of its own runs its loop, where
- * `done`s are called, unless the caller does (INTACT_OPEN_OWN_LOOP). The parameters are copied; the
- * log's function is called on the loop later on. An internal hash "auto" is found out.
+ * until it is closed; but those who only read share it. Its loop, which calls `done`s and the log's
+ * function, one at a time, has a thread of its own, and threads that wait in the calls below may run
+ * it as well; unless the caller does (INTACT_OPEN_OWN_LOOP). The parameters are copied. An internal
+ * hash "auto" is found out.
  *
  *   -EBUSY                          somebody has opened it, or uses the device
  *   -EINVAL, -ENOKEY, -EMEDIUMTYPE  the parameters, alone or against the superblock
@@ -439,8 +440,8 @@ bool intact_has_hash(const struct intact *v); /* false: tags come from above */
 /* From any thread; with a loop of the caller's, from the thread that runs it. */
 void intact_get_status(struct intact *v, struct intact_status *ret);
 
-/* From any thread, `done`s included. Never waits, and `done` is never called before it returns on
- * the volume's own thread; on another it may be. Requests begin in the order in which one thread
+/* From any thread, `done`s included. Never waits, and never calls `done` itself; another thread may
+ * call that before this returns. Requests begin in the order in which one thread
  * submits them; those that overlap keep it.
  */
 void intact_submit(struct intact *v, struct intact_request *req);
@@ -552,14 +553,14 @@ struct intact_recalculated {
 
 /* Makes the tags of a volume whose recalculation is unfinished, from where it has come to; from the
  * beginning, and of any volume, with params->reset_recalculate (to change the hash, say). The volume
- * is activated first, which brings the journal home. How far it has come is stored every few seconds
+ * is activated first, which brings the journal home. How far it has come is stored every second
  * and in the end, also after a failure: another call, or the kernel, goes on from there.
  *
  *   0           all tags are made
  *   -ECANCELED  stopped
  *   others      as intact_open; -EINVAL also when nothing says that tags are to be made
  *
- * *ret is set also when it fails.
+ * *ret is set also when it fails; all zero when it did not begin.
  */
 int intact_recalculate(const struct intact_params *params,
 		       const struct intact_recalculate_options *options,

@@ -39,6 +39,7 @@ struct format {
 	struct cipher *cipher; /* NULL: no journal_crypt */
 	struct commit_ids commit_ids;
 
+	struct told told;
 	uint64_t ticked_ns;
 	struct intact_format_counts counts;
 };
@@ -354,7 +355,7 @@ static int hand_begin(void *opaque, void **ret_hand)
 
 	if (!tags)
 		return -ENOMEM;
-	r = tag_store_open(&f->volume, f->device, tags);
+	r = tag_store_open(&f->volume, f->device, &f->told, tags);
 	if (r < 0) {
 		tag_store_close(tags);
 		free(tags);
@@ -511,7 +512,7 @@ static void close_all(struct format *f)
 int intact_format(const struct intact_params *params, const struct intact_format_options *options,
 		  const struct intact_log *log, struct intact_format_counts *ret_counts)
 {
-	struct format f = {.options = options, .log = log};
+	struct format f = {.options = options, .log = log, .told = {ATOMIC_FLAG_INIT}};
 	int r = prepare(&f, params);
 
 	r = r ?: write_all(&f);

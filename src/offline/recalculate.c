@@ -2,7 +2,7 @@
  *
  * Recalculating a volume that nobody else has open, on all cores (docs/format.md section 8):
  *
- *	what there is to do -> activated once, for what an activation checks, replays and stores
+ *	what there is to do -> activated, when the journal or a bitmap has something to say
  *	-> tags made, from recalc_sector on; the position stored every so often
  *
  * The position only ever names what is durable below it.
@@ -23,7 +23,7 @@
 #include <time.h>
 
 #define PIECE_SECTORS		 2048u
-#define SAVE_NS			 3000000000ull
+#define SAVE_NS			 1000000000ull
 #define HEADROOM_STRIDE		 64u
 #define HEADROOM_BLOCK_BYTES_MIN 2048u
 #define POLL_NS			 50000000
@@ -41,6 +41,7 @@ struct recalculation {
 	struct volume *volume; /* the view's */
 	uint64_t from_sector, end_sector;
 	uint64_t saved_ns;
+	struct told told;
 };
 
 /* ---- One thread's ---- */
@@ -81,7 +82,7 @@ static int hand_fill(struct hand *h, struct recalculation *r)
 	if (!h->memory || !h->iov)
 		return -ENOMEM;
 	h->data = h->memory + HEADROOM_STRIDE;
-	return tag_store_open(r->volume, r->device, &h->tags);
+	return tag_store_open(r->volume, r->device, &r->told, &h->tags);
 }
 
 static int hand_begin(void *opaque, void **ret_hand)
@@ -134,10 +135,10 @@ static int read_data(struct hand *h, uint64_t sector, uint32_t blocks)
 	if (preadv(io_file_fd(r->data_device), h->iov, (int)count, (off_t)offset) != (ssize_t)bytes)
 		err = read_rest(h, blocks, offset);
 	if (err < 0)
-		message_error(r->volume->log, "%s: cannot read logical sectors %llu to %llu: %s",
-			      io_file_path(r->data_device), (unsigned long long)sector,
-			      (unsigned long long)(sector + bytes / SECTOR_BYTES - 1),
-			      strerror(-err));
+		told_error(&r->told, r->volume->log,
+			   "%s: cannot read logical sectors %llu to %llu: %s",
+			   io_file_path(r->data_device), (unsigned long long)sector,
+			   (unsigned long long)(sector + bytes / SECTOR_BYTES - 1), strerror(-err));
 	return err < 0 ? -EIO : 0;
 }
 
@@ -213,12 +214,9 @@ static int open_volume(struct recalculation *r, const struct intact_params *para
 		err = io_file_open(params->data_device, flags, log, &r->data_device);
 	}
 	err = err ?: intact_view_open(params, 0, log, &r->view);
-	if (err < 0)
-		return err;
-	r->volume = &r->view->volume;
-	r->from_sector = r->volume->sb.recalc_sector;
-	r->end_sector = r->volume->geometry.provided_sectors;
-	return 0;
+	if (err == 0)
+		r->volume = &r->view->volume;
+	return err;
 }
 
 static void close_volume(struct recalculation *r)
@@ -229,14 +227,45 @@ static void close_volume(struct recalculation *r)
 	io_file_close(r->device);
 }
 
-/* Activation has left neither behind, nor any but itself has had the chance to. */
-static int check_area(const struct recalculation *r)
+static bool is_over(const struct volume *v)
 {
-	if (r->view->journal.state == INTACT_JOURNAL_EMPTY)
-		return 0;
-	message_error(r->volume->log, "%s: somebody has used the volume in between",
-		      r->volume->params.device);
-	return -EBUSY;
+	return !(v->sb.flags & SB_RECALCULATING) ||
+	       v->sb.recalc_sector >= v->geometry.provided_sectors;
+}
+
+/* The journal is empty, and stays so: a mismatch would come back with what it holds. */
+static bool is_at_rest(const struct intact_view *view)
+{
+	const struct volume *v = &view->volume;
+
+	return view->journal.state == INTACT_JOURNAL_EMPTY &&
+	       v->sb.provided_data_sectors == v->geometry.provided_sectors;
+}
+
+/* Before a tag changes the superblock has to say that they do. */
+static int begin(struct recalculation *r)
+{
+	struct volume *v = r->volume;
+	int err;
+
+	if (!is_at_rest(r->view)) {
+		message_error(v->log, "%s: somebody has used the volume in between",
+			      v->params.device);
+		return -EBUSY;
+	}
+	if (v->sb.flags & ~SB_FLAGS_KNOWN)
+		return volume_refuse(v, "%s: the superblock has unknown flags 0x%x: not written to",
+				     v->params.device, v->sb.flags & ~SB_FLAGS_KNOWN);
+	if (v->params.reset_recalculate) {
+		v->sb.flags |= SB_RECALCULATING;
+		v->sb.recalc_sector = 0;
+	}
+	err = volume_check_recalculation(v);
+	r->end_sector = v->geometry.provided_sectors;
+	r->from_sector = is_over(v) ? r->end_sector : v->sb.recalc_sector;
+	if (err < 0 || is_over(v))
+		return err;
+	return save(r, r->from_sector);
 }
 
 static int run(struct recalculation *r)
@@ -251,31 +280,28 @@ static int run(struct recalculation *r)
 		.opaque = r,
 	};
 	uint64_t finished;
-	int err, saved;
+	int err = crew_run(&crew, &finished);
+	int saved = save(r, position(r, finished));
 
-	r->saved_ns = io_now_ns();
-	err = crew_run(&crew, &finished);
-	saved = save(r, position(r, finished));
 	if (r->options->progress)
 		r->options->progress(r->options->opaque, position(r, finished), r->end_sector);
 	return err ?: saved;
 }
 
-static int make_tags(const struct intact_params *params,
+static int make_tags(const struct intact_params *params, uint64_t from_sector,
 		     const struct intact_recalculate_options *options, const struct intact_log *log,
 		     struct intact_recalculated *ret)
 {
-	struct recalculation r = {.options = options};
+	struct recalculation r = {.options = options, .told = {ATOMIC_FLAG_INIT}};
 	int err = open_volume(&r, params, log);
 
-	err = err ?: check_area(&r);
+	err = err ?: begin(&r);
 	if (err == 0) {
-		uint64_t from = min_u64(r.from_sector, r.end_sector);
-
-		*ret = (struct intact_recalculated){from, from, r.end_sector};
-		if (from < r.end_sector)
+		*ret = (struct intact_recalculated){from_sector, r.from_sector, r.end_sector};
+		if (r.from_sector < r.end_sector) {
 			err = run(&r);
-		ret->to_sector = r.volume->sb.recalc_sector;
+			ret->to_sector = r.volume->sb.recalc_sector;
+		}
 	}
 	close_volume(&r);
 	return err;
@@ -299,16 +325,21 @@ static int wait_for_bitmap(struct intact *v, const struct intact_recalculate_opt
 	}
 }
 
-/* Journal home and empty, no bitmap, flags and size stored. The internal hash is known by now. */
-static int activate(struct intact_params *params, bool by_bitmap,
+/* Journal home and empty, no bitmap, the present size stored. */
+static int activate(const struct intact_params *params, bool by_bitmap,
 		    const struct intact_recalculate_options *options, const struct intact_log *log)
 {
+	struct intact_params other;
 	struct intact *v;
 	int r, closed;
 
-	params->mode = by_bitmap ? INTACT_MODE_BITMAP : INTACT_MODE_DIRECT;
-	params->bitmap_flush_interval_ms = BITMAP_FLUSH_MS;
-	r = intact_open(params, 0, log, &v);
+	r = params_copy(params, &other);
+	if (r < 0)
+		return r;
+	other.mode = by_bitmap ? INTACT_MODE_BITMAP : INTACT_MODE_DIRECT;
+	other.bitmap_flush_interval_ms = BITMAP_FLUSH_MS;
+	r = intact_open(&other, 0, log, &v);
+	intact_params_done(&other);
 	if (r < 0)
 		return r;
 	if (by_bitmap)
@@ -320,64 +351,79 @@ static int activate(struct intact_params *params, bool by_bitmap,
 /* ---- What there is to do ---- */
 
 struct task {
+	bool at_rest;
 	bool by_bitmap; /* a crash in mode B left dirty regions */
-	bool pending;	/* there is more to be made */
+	bool over;	/* nothing is to be made */
+	uint64_t from_sector, sectors;
 };
 
-static int judge(const struct intact_view *v, const struct intact_params *params, struct task *ret)
+static int judge(const struct intact_view *view, struct task *ret)
 {
-	const struct volume *vol = &v->volume;
+	const struct volume *v = &view->volume;
+	bool reset = v->params.reset_recalculate;
 
-	if (!vol->hash) {
-		message_error(vol->log,
-			      "%s: without an internal hash there is nothing to "
-			      "recalculate",
-			      vol->params.device);
+	if (!v->hash) {
+		message_error(v->log,
+			      "%s: without an internal hash there is nothing to recalculate",
+			      v->params.device);
 		return -EINVAL;
 	}
-	ret->by_bitmap = (vol->sb.flags & SB_DIRTY_BITMAP) && !params->reset_recalculate;
-	ret->pending = params->reset_recalculate || ret->by_bitmap ||
-		       ((vol->sb.flags & SB_RECALCULATING) &&
-			vol->sb.recalc_sector < vol->geometry.provided_sectors);
-	if (ret->pending || (vol->sb.flags & SB_RECALCULATING))
+	ret->at_rest = is_at_rest(view);
+	ret->by_bitmap = (v->sb.flags & SB_DIRTY_BITMAP) && !reset;
+	ret->over = is_over(v) && !reset && !ret->by_bitmap;
+	ret->sectors = v->geometry.provided_sectors;
+	ret->from_sector = reset ? 0 : is_over(v) ? ret->sectors : v->sb.recalc_sector;
+	if (!ret->over || (v->sb.flags & SB_RECALCULATING))
 		return 0;
-	message_error(vol->log,
+	message_error(v->log,
 		      "%s: no recalculation is unfinished; to make all tags anew, of whatever the "
 		      "data are now, give --integrity-recalculate-reset",
-		      vol->params.device);
+		      v->params.device);
 	return -EINVAL;
 }
 
 /* What a view finds out: the hash, and the granularity that the bitmap has. */
-static int learn(const struct intact_view *v, struct intact_params *params)
+static int learn(const struct intact_view *view, struct intact_params *params)
 {
-	const struct volume *vol = &v->volume;
+	const struct volume *v = &view->volume;
+	unsigned log2 = v->sb.log2_blocks_per_bitmap_bit + v->sb.log2_sectors_per_block;
 
-	if (!params->sectors_per_bit && vol->sb.log2_blocks_per_bitmap_bit < 28)
-		params->sectors_per_bit =
-			1u << (vol->sb.log2_blocks_per_bitmap_bit + vol->sb.log2_sectors_per_block);
-	return intact_algorithm_set_hash(&params->internal_hash, vol->hash->name, "internal hash",
-					 vol->log);
+	if (!params->sectors_per_bit && log2 < 32)
+		params->sectors_per_bit = 1u << log2;
+	return intact_algorithm_set_hash(&params->internal_hash, v->hash->name, "internal hash",
+					 v->log);
 }
 
-static int find_task(struct intact_params *params, const struct intact_log *log, struct task *ret,
-		     struct intact_recalculated *ret_done)
+static int find_task(struct intact_params *params, const struct intact_log *log, struct task *ret)
 {
-	struct intact_view *v;
+	struct intact_view *view;
 	int r;
 
 	if (params->reset_recalculate && strcmp(params->internal_hash.name, "auto") == 0) {
 		message_error(log, "to make all tags anew the internal hash has to be named");
 		return -EINVAL;
 	}
-	r = intact_view_open(params, 0, log, &v);
+	r = intact_view_open(params, 0, log, &view);
 	if (r < 0)
 		return r;
-	r = judge(v, params, ret) ?: learn(v, params);
-	ret_done->sectors = v->volume.geometry.provided_sectors;
-	ret_done->from_sector = ret_done->to_sector = ret_done->sectors;
-	intact_view_close(v);
+	r = judge(view, ret) ?: learn(view, params);
+	intact_view_close(view);
 	return r;
+}
+
+static int do_task(const struct task *task, const struct intact_params *params,
+		   const struct intact_recalculate_options *options, const struct intact_log *log,
+		   struct intact_recalculated *ret)
+{
+	int r = 0;
+
+	if (task->over) {
+		*ret = (struct intact_recalculated){task->sectors, task->sectors, task->sectors};
+		return 0;
+	}
+	if (!task->at_rest)
+		r = activate(params, task->by_bitmap, options, log);
+	return r ?: make_tags(params, task->from_sector, options, log, ret);
 }
 
 int intact_recalculate(const struct intact_params *params,
@@ -392,13 +438,8 @@ int intact_recalculate(const struct intact_params *params,
 	r = params_copy(params, &copy);
 	if (r < 0)
 		return r;
-	r = find_task(&copy, log, &task, ret);
-	if (r == 0 && task.pending) {
-		r = activate(&copy, task.by_bitmap, options, log);
-		copy.reset_recalculate = false;
-		copy.mode = INTACT_MODE_JOURNAL;
-		r = r ?: make_tags(&copy, options, log, ret);
-	}
+	r = find_task(&copy, log, &task);
+	r = r ?: do_task(&task, &copy, options, log, ret);
 	intact_params_done(&copy);
 	return r;
 }

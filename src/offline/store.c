@@ -53,12 +53,14 @@ int store_superblock(struct volume *v, struct io_file *device)
 
 /* ---- Tags ---- */
 
-int tag_store_open(const struct volume *v, struct io_file *device, struct tag_store *ret)
+int tag_store_open(const struct volume *v, struct io_file *device, struct told *told,
+		   struct tag_store *ret)
 {
 	int r;
 
 	*ret = (struct tag_store){
 		.volume = v,
+		.told = told,
 		.device = device,
 		.blocks_max = TAGS_BYTES_MAX / v->geometry.tag_bytes,
 	};
@@ -101,8 +103,8 @@ static int make_tags(struct tag_store *t, uint64_t first_sector, uint32_t blocks
 	digest_submit(t->digest, t->request);
 	digest_flush(t->digest);
 	if (t->request->result < 0)
-		message_error(t->volume->log, "%s: cannot compute tags: %s",
-			      digest_driver_name(t->digest), strerror(-t->request->result));
+		told_error(t->told, t->volume->log, "%s: cannot compute tags: %s",
+			   digest_driver_name(t->digest), strerror(-t->request->result));
 	return t->request->result;
 }
 
@@ -117,7 +119,7 @@ int tag_store_put(struct tag_store *t, uint64_t first_sector, uint32_t blocks, c
 	r = store_write(t->device, geometry_tag_byte(g, first_sector), t->tags,
 			(size_t)blocks * g->tag_bytes);
 	if (r < 0)
-		message_error(t->volume->log, "%s: cannot write tags: %s", io_file_path(t->device),
-			      strerror(-r));
+		told_error(t->told, t->volume->log, "%s: cannot write tags: %s",
+			   io_file_path(t->device), strerror(-r));
 	return r;
 }

@@ -18,7 +18,7 @@ mount -t tmpfs -o size=1m tmpfs "$work/small" || skip "no tmpfs can be mounted"
 trap 'umount "$work/small"; rm -rf "$work"' EXIT
 
 file=$work/small/a.img
-truncate -s 2G "$file"
+truncate -s 40M "$file"
 refused_there() {
 	expect 4 format "$@"
 	empty out
@@ -26,24 +26,25 @@ refused_there() {
 	has err 'No space left on device'
 	unfinished "$file"
 }
-refused_there -j 4096 -s 4096 "$file"    # in the tags
-refused_there -j 4M --no-wipe "$file" # in the journal
-expect 0 format -j 4096 -s 4096 --no-wipe "$file"
+refused_there -j 4096 -I sha256 "$file" # in the tags
 rm "$file"
-truncate -s 64M "$file"
-expect 0 format -j 4096 -s 4096 "$file"
+truncate -s 40M "$file"
+refused_there -j 4M --no-wipe "$file" # in the journal
+rm "$file"
+truncate -s 8M "$file"
+expect 0 format -j 4096 -I sha256 "$file"
 clean "$file"
 
 # A recalculation keeps what it has come to, and goes on when there is room.
 rm "$file"
-truncate -s 2G "$file"
-expect 0 format -j 4096 -s 4096 --integrity-recalculate "$file"
-expect 4 recalculate -I crc32c "$file"
+truncate -s 40M "$file"
+expect 0 format -j 4096 -I sha256 --integrity-recalculate "$file"
+expect 4 recalculate -I sha256 "$file"
 has_line out 'result: incomplete'
 one_line err
 has err 'No space left on device'
 mount -o remount,size=8m "$work/small"
-expect 0 recalculate -I crc32c "$file"
+expect 0 recalculate -I sha256 "$file"
 has_line out 'result: complete'
 lacks out 'from: sector 0'
 clean "$file"

@@ -75,7 +75,7 @@ expect 0 recalculate "${hash[@]}" "${mac[@]}" "$file"
 clean "$file" "${hash[@]}" "${mac[@]}"
 
 # A journal that is not empty comes home, for kept data as for old ones.
-file=$(copy_image jlive-crc32c-512)
+file=$(copy_image jdirty-crc32c-512-multi)
 before=$("$INTACT" read -I crc32c "$file" | sha256sum)
 expect 0 recalculate --integrity-recalculate-reset -I crc32c "$file"
 clean "$file"
@@ -85,9 +85,16 @@ clean "$file"
 file=$(copy_image bdirty-crc32c-512)
 expect 0 check --json "$file"
 json_is '.blocks.unverified > 0' true
-expect 0 recalculate "$file"
-clean "$file"
-file=$(copy_image bdirty-crc32c-512)
+for ((sector = 0; ; sector += 64)); do
+	expect 0 check --json --from $sector --to $((sector + 1)) "$file"
+	[ "$(json .blocks.verified)" = 0 ] || break
+done
+flip_byte "$file" "$(data_offset "$file" $sector)"
+expect 0 recalculate -I crc32c "$file"
+expect 1 check --json -I crc32c "$file"
+json_is .bad "[{\"first_sector\":$sector,\"sectors\":1,\"reason\":\"mismatch\"}]"
+json_is .blocks.unverified 0
+json_is .journal.state '"empty"'
 
 # Somebody else has it open.
 file=$(copy_image jclean-crc32c-512)
