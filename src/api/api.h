@@ -3,8 +3,8 @@
  * An open volume: an engine, what it stands on, and the loop that runs it. The files of this
  * directory share this; nobody else sees it.
  *
- * Everything above `queue` is written at open and only read afterwards, or is the loop's alone. What
- * stands below it is all that threads meet in.
+ * Everything above `queue` is written at open and only read afterwards, or belongs to whoever runs
+ * the loop. What stands below it is all that threads meet in.
  */
 #ifndef INTACT_API_API_H
 #define INTACT_API_API_H
@@ -36,6 +36,9 @@ struct intact {
 	pthread_t thread;
 	bool shutting; /* engine_shutdown was called */
 
+	pthread_mutex_t running;    /* what stands above is used with it held */
+	uint64_t sleeping_until_ns; /* the loop's thread; 0 when it is not asleep */
+
 	struct queue queue;
 	struct status_call *status_calls; /* newest first */
 	bool asleep;			  /* the loop waits, or is about to: wake it */
@@ -48,6 +51,9 @@ struct intact {
  * clean, or 0.
  */
 int loop_until_shut(struct intact *v);
+
+/* Has the loop run until the request is over, which its `done` says by waiter_tell. */
+void loop_submit_and_wait(struct intact *v, struct intact_request *req, struct waiter *waiter);
 
 /* For drivers of digests, from any thread: there is something to poll for. v is a struct intact. */
 void loop_digests_ready(void *v);

@@ -31,8 +31,7 @@ static int submit_and_wait(struct intact *v, struct blocking *b)
 {
 	assert(v->own_loop || !pthread_equal(v->thread, pthread_self()));
 	b->req.done = blocking_done;
-	intact_submit(v, &b->req);
-	waiter_wait(&b->waiter);
+	loop_submit_and_wait(v, &b->req, &b->waiter);
 	return b->req.result;
 }
 

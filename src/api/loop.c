@@ -7,12 +7,20 @@
  * Who puts something where the loop will find it looks at `asleep` afterwards; the loop sets it and
  * then looks once more at all those places. Both do so by an exchange, and one of the two comes
  * first: either the loop sees what was put there, or the other one sees that it has to be woken.
+ *
+ * The loop has a thread, but it is not always that which runs it: who is about to wait for a request
+ * and finds the loop asleep runs it himself, as a guest. When everything is in memory nothing has to
+ * be waited for, and going to another thread and back would take longer than the request. One thread
+ * runs at a time, the one that holds `running`; the loop's own lets go of it to sleep.
  */
 #include "api/api.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+/* Turns that a guest does after its request is over, while there is always more to do. */
+#define GUEST_TURNS 4
 
 /* ---- What other threads do ---- */
 
@@ -109,38 +117,90 @@ static bool take_from_others(struct intact *v)
 	return begin_shutdown(v) || any;
 }
 
-/* As long as there is something to do now. */
-static void run(struct intact *v)
+/* What can be done now; false when that was nothing. */
+static bool turn(struct intact *v)
 {
-	bool any;
+	bool any = take_from_others(v);
 
-	do {
-		any = take_from_others(v);
-		any = io_run(v->io, false) > 0 || any;
-		any = engine_run(v->engine) || any;
-	} while (any);
+	any = io_run(v->io, false) > 0 || any;
+	return engine_run(v->engine) || any;
 }
 
-/* Until there is nothing left to do and everybody knows that the loop has to be woken. */
+/* False: there is something to do after all. */
+static bool fall_asleep(struct intact *v)
+{
+	(void)__atomic_exchange_n(&v->asleep, true, __ATOMIC_ACQ_REL);
+	return !take_from_others(v);
+}
+
 static void run_until_idle(struct intact *v)
 {
 	__atomic_store_n(&v->asleep, false, __ATOMIC_RELAXED);
 	do {
-		run(v);
-		(void)__atomic_exchange_n(&v->asleep, true, __ATOMIC_ACQ_REL);
-	} while (take_from_others(v));
+		while (turn(v))
+			continue;
+	} while (!fall_asleep(v));
+}
+
+/* Guests may run meanwhile. */
+static void sleep_until_due(struct intact *v)
+{
+	uint64_t deadline_ns = engine_deadline_ns(v->engine);
+
+	if (!io_may_sleep(v->io))
+		return;
+	v->sleeping_until_ns = deadline_ns;
+	pthread_mutex_unlock(&v->running);
+	io_sleep(v->io, deadline_ns);
+	pthread_mutex_lock(&v->running);
+	v->sleeping_until_ns = 0;
 }
 
 int loop_until_shut(struct intact *v)
 {
 	int result;
 
+	pthread_mutex_lock(&v->running);
 	run_until_idle(v);
 	while (!engine_is_shut(v->engine, &result)) {
-		(void)io_run_until(v->io, engine_deadline_ns(v->engine));
+		sleep_until_due(v);
 		run_until_idle(v);
 	}
+	pthread_mutex_unlock(&v->running);
 	return result;
+}
+
+/* ---- Guests ---- */
+
+/* True: the loop's thread is to go on. A guest does not stay for the others' sake for long. */
+static bool run_as_guest(struct intact *v, const struct waiter *waiter)
+{
+	unsigned turns_left = GUEST_TURNS;
+
+	do {
+		while (turn(v)) {
+			if (waiter_is_told(waiter) && turns_left-- == 0)
+				return true;
+		}
+	} while (!fall_asleep(v));
+	return !io_may_sleep(v->io) || engine_deadline_ns(v->engine) < v->sleeping_until_ns;
+}
+
+void loop_submit_and_wait(struct intact *v, struct intact_request *req, struct waiter *waiter)
+{
+	bool to_go_on = true;
+
+	queue_push(&v->queue, req);
+	if (__atomic_exchange_n(&v->asleep, false, __ATOMIC_ACQ_REL)) {
+		if (!v->own_loop) {
+			pthread_mutex_lock(&v->running);
+			to_go_on = run_as_guest(v, waiter);
+			pthread_mutex_unlock(&v->running);
+		}
+		if (to_go_on)
+			io_wake(v->io);
+	}
+	waiter_wait(waiter);
 }
 
 /* ---- A thread of its own ---- */

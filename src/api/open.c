@@ -129,6 +129,7 @@ static void destroy(struct intact *v)
 	io_file_close(v->data_device);
 	io_file_close(v->device);
 	pthread_rwlock_destroy(&v->partial);
+	pthread_mutex_destroy(&v->running);
 	free(v);
 }
 
@@ -156,6 +157,7 @@ static int create(unsigned flags, const struct intact_log *log, struct intact **
 	v->fd = -1;
 	queue_init(&v->queue);
 	init_partial(v);
+	pthread_mutex_init(&v->running, NULL);
 	*ret = v;
 	return 0;
 }

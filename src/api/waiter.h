@@ -31,6 +31,11 @@ static inline void waiter_tell(struct waiter *w)
 		(void)syscall(SYS_futex, &w->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
+static inline bool waiter_is_told(const struct waiter *w)
+{
+	return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE) == WAITER_TOLD;
+}
+
 static inline void waiter_wait(struct waiter *w)
 {
 	uint32_t expected = WAITER_PENDING;

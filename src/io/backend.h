@@ -54,9 +54,11 @@ struct io_ops {
 
 	/* For owners who wait for more than I/O; NULL in backends that have no such owner. sleep
 	 * returns when there is something to reap, after a wake since the last sleep, or at the
-	 * deadline; wake is called on any thread. fd is what io_context_fd describes; no sleep
-	 * follows it.
+	 * deadline; wake is called on any thread. Before it sleeps the owner calls may_sleep, and
+	 * does not sleep when that is false; beside the sleep itself other threads may start and
+	 * reap. fd is what io_context_fd describes; no sleep follows it.
 	 */
+	bool (*may_sleep)(void *backend);
 	void (*sleep)(void *backend, uint64_t deadline_ns);
 	void (*wake)(void *backend);
 	int (*fd)(void *backend);
@@ -65,6 +67,9 @@ struct io_ops {
 /* A context on top of a backend, which it closes in the end; on failure it does not. */
 int io_context_open_on(const struct io_ops *ops, void *backend, unsigned depth,
 		       struct io_context **ret);
+
+/* One attempt by a system call: what that returned, or negative errno. */
+int64_t io_attempt(const struct io *io);
 
 extern const struct io_ops io_uring_ops;
 int io_uring_backend_open(unsigned depth, void **ret);

@@ -213,13 +213,24 @@ unsigned io_run(struct io_context *c, bool wait)
 	return ended;
 }
 
+bool io_may_sleep(struct io_context *c)
+{
+	return c->ops->may_sleep(c->backend);
+}
+
+void io_sleep(struct io_context *c, uint64_t deadline_ns)
+{
+	c->ops->sleep(c->backend, deadline_ns);
+}
+
 unsigned io_run_until(struct io_context *c, uint64_t deadline_ns)
 {
 	unsigned ended = io_run(c, false);
 
 	if (ended > 0)
 		return ended;
-	c->ops->sleep(c->backend, deadline_ns);
+	if (io_may_sleep(c))
+		io_sleep(c, deadline_ns);
 	return io_run(c, false);
 }
 

@@ -4,21 +4,24 @@
  */
 #include "base/cleanup.h"
 #include "base/message.h"
-#include "io/io.h"
+#include "io/backend.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 struct io_file {
 	int fd;
 	bool block_device;
+	bool in_memory;
 	uint64_t bytes;
 	char path[];
 };
@@ -84,6 +87,13 @@ static int open_checked(const char *path, unsigned flags, const struct intact_lo
 	return fd < 0 ? refuse(log, "open", path) : fd;
 }
 
+static bool is_in_memory(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
 static int measure(int fd, struct io_file *f, const struct intact_log *log)
 {
 	struct stat st;
@@ -95,6 +105,7 @@ static int measure(int fd, struct io_file *f, const struct intact_log *log)
 	if (err)
 		return err;
 	f->block_device = S_ISBLK(st.st_mode);
+	f->in_memory = S_ISREG(st.st_mode) && is_in_memory(fd);
 	f->bytes = (uint64_t)st.st_size;
 	if (f->block_device && ioctl(fd, BLKGETSIZE64, &f->bytes) < 0)
 		return refuse(log, "find the size of", f->path);
@@ -149,6 +160,32 @@ uint64_t io_file_bytes(const struct io_file *f)
 bool io_file_is_block_device(const struct io_file *f)
 {
 	return f->block_device;
+}
+
+bool io_file_is_in_memory(const struct io_file *f)
+{
+	return f->in_memory;
+}
+
+int64_t io_attempt(const struct io *io)
+{
+	int fd = io_file_fd(io->file);
+	off_t offset = (off_t)(io->offset + io->moved);
+	int count = (int)io->iov_count;
+	ssize_t got = -1;
+
+	switch (io->op) {
+	case IO_READ:
+		got = preadv(fd, io->iov, count, offset);
+		break;
+	case IO_WRITE:
+		got = pwritev2(fd, io->iov, count, offset, io->fua ? RWF_DSYNC : 0);
+		break;
+	case IO_FLUSH:
+		got = fdatasync(fd);
+		break;
+	}
+	return got < 0 ? -errno : got;
 }
 
 int io_file_read(struct io_file *f, uint64_t offset, void *buffer, size_t bytes)

@@ -67,9 +67,15 @@ unsigned io_run(struct io_context *c, bool wait);
 
 /* Same, but sleeps until at least one has finished, or somebody has called io_wake since the last
  * sleep, or it is deadline_ns by CLOCK_MONOTONIC (UINT64_MAX: never), also when nothing is under
- * way. Returns how many. A signal may end it early.
+ * way. Returns how many. It may end early, by a signal for example.
  */
 unsigned io_run_until(struct io_context *c, uint64_t deadline_ns);
+
+/* The same sleep for an owner who lends the context to another thread meanwhile: between
+ * io_may_sleep, which says that there is nothing to be run, and the end of io_sleep.
+ */
+bool io_may_sleep(struct io_context *c);
+void io_sleep(struct io_context *c, uint64_t deadline_ns);
 
 /* Ends the sleep, or the next one. Any thread, any number of times. */
 void io_wake(struct io_context *c);
@@ -78,7 +84,7 @@ uint64_t io_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* For an owner who sleeps elsewhere, in poll(2) say: becomes readable when something has finished
  * or io_wake was called. The owner reads from it (eight bytes; it does not wait) before io_run, and
- * uses io_run_until no more. Belongs to the context.
+ * sleeps in no other way. Belongs to the context.
  */
 int io_context_fd(struct io_context *c);
 
@@ -99,6 +105,7 @@ int io_file_fd(const struct io_file *f);
 const char *io_file_path(const struct io_file *f);
 uint64_t io_file_bytes(const struct io_file *f); /* when it was opened */
 bool io_file_is_block_device(const struct io_file *f);
+bool io_file_is_in_memory(const struct io_file *f); /* no device: I/O on it does not wait */
 
 /* Reads exactly so many bytes, on the calling thread, without a context: for superblocks. 0,
  * -ENODATA (end of file before that), or negative errno.

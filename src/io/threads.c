@@ -28,27 +28,6 @@ struct threads {
 	pthread_t thread[THREADS_MAX];
 };
 
-static int64_t attempt(const struct io *io)
-{
-	int fd = io_file_fd(io->file);
-	off_t offset = (off_t)(io->offset + io->moved);
-	int count = (int)io->iov_count;
-	ssize_t got = -1;
-
-	switch (io->op) {
-	case IO_READ:
-		got = preadv(fd, io->iov, count, offset);
-		break;
-	case IO_WRITE:
-		got = pwritev2(fd, io->iov, count, offset, io->fua ? RWF_DSYNC : 0);
-		break;
-	case IO_FLUSH:
-		got = fdatasync(fd);
-		break;
-	}
-	return got < 0 ? -errno : got;
-}
-
 /* Tells the owner, wherever it sleeps. With the lock held. */
 static void tell(struct threads *t)
 {
@@ -75,7 +54,7 @@ static void *work(void *opaque)
 	pthread_mutex_lock(&t->lock);
 	while ((io = take(t)) != NULL) {
 		pthread_mutex_unlock(&t->lock);
-		io->result = attempt(io);
+		io->result = io_attempt(io);
 		pthread_mutex_lock(&t->lock);
 		io_list_push(&t->finished, io);
 		tell(t);
@@ -174,6 +153,13 @@ static void threads_reap(void *backend, bool wait, struct io_list *finished)
 	pthread_mutex_unlock(&t->lock);
 }
 
+/* The sleep itself looks, with the lock. */
+static bool threads_may_sleep(void *backend)
+{
+	(void)backend;
+	return true;
+}
+
 static void threads_sleep(void *backend, uint64_t deadline_ns)
 {
 	struct threads *t = backend;
@@ -218,6 +204,7 @@ const struct io_ops io_threads_ops = {
 	.start = threads_start,
 	.reap = threads_reap,
 	.close = threads_close,
+	.may_sleep = threads_may_sleep,
 	.sleep = threads_sleep,
 	.wake = threads_wake,
 	.fd = threads_fd,

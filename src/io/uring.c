@@ -4,6 +4,9 @@
  * there is always an entry to be had. Entries go to the kernel together, when the owner reaps or
  * sleeps; those that it did not take stay in the ring and are offered again.
  *
+ * A file in memory never waits, but io_uring would not know and have another thread do the copying:
+ * its I/O is done here and now.
+ *
  * Who sleeps in the ring is woken by a read of an eventfd that completes; who sleeps in poll, by the
  * eventfd itself, which the ring then counts its completions on.
  */
@@ -19,6 +22,7 @@
 
 struct uring {
 	struct io_uring ring;
+	struct io_list in_memory; /* done, to be reaped */
 	int wake_fd;
 	uint64_t wake_count; /* where the read puts it */
 	bool wake_armed;     /* the read is under way */
@@ -119,8 +123,14 @@ static bool is_passing(int err)
 static void uring_start(void *backend, struct io *io)
 {
 	struct uring *u = backend;
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+	struct io_uring_sqe *sqe;
 
+	if (io_file_is_in_memory(io->file)) {
+		io->result = io_attempt(io);
+		io_list_push(&u->in_memory, io);
+		return;
+	}
+	sqe = io_uring_get_sqe(&u->ring);
 	assert(sqe);
 	prepare(sqe, io);
 	io_uring_sqe_set_data(sqe, io);
@@ -157,9 +167,12 @@ static void uring_reap(void *backend, bool wait, struct io_list *finished)
 {
 	struct uring *u = backend;
 	struct io_uring_cqe *cqe;
+	struct io *io;
 
+	while ((io = io_list_pop(&u->in_memory)) != NULL)
+		io_list_push(finished, io);
 	do {
-		enter(u, wait);
+		enter(u, wait && !finished->first);
 		while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
 			take(u, cqe, finished);
 			io_uring_cqe_seen(&u->ring, cqe);
@@ -177,31 +190,38 @@ static void arm_wake(struct uring *u)
 	u->wake_armed = true;
 }
 
-static void wait_until(struct uring *u, uint64_t deadline_ns)
+/* Everything goes to the kernel before; the sleep takes nothing out of the rings. */
+static bool uring_may_sleep(void *backend)
 {
+	struct uring *u = backend;
+	bool nothing = !u->woken && !u->in_memory.first && io_uring_cq_ready(&u->ring) == 0;
+
+	u->woken = false;
+	if (!nothing)
+		return false;
+	if (!u->wake_armed)
+		arm_wake(u);
+	enter(u, false);
+	return io_uring_sq_ready(&u->ring) == 0;
+}
+
+static void uring_sleep(void *backend, uint64_t deadline_ns)
+{
+	const struct uring *u = backend;
 	uint64_t now_ns = io_now_ns();
 	uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 	struct __kernel_timespec left = {
 		.tv_sec = (int64_t)(left_ns / 1000000000u),
 		.tv_nsec = (int64_t)(left_ns % 1000000000u),
 	};
-	struct io_uring_cqe *cqe;
-	int err;
+	struct io_uring_getevents_arg arg = {
+		.ts = deadline_ns == UINT64_MAX ? 0 : (uintptr_t)&left,
+	};
+	int err = io_uring_enter2((unsigned)u->ring.ring_fd, 0, 1,
+				  IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (sigset_t *)&arg,
+				  sizeof(arg));
 
-	err = io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1,
-					       deadline_ns == UINT64_MAX ? NULL : &left, NULL);
 	assert(is_passing(err));
-}
-
-static void uring_sleep(void *backend, uint64_t deadline_ns)
-{
-	struct uring *u = backend;
-
-	if (!u->wake_armed && !u->woken)
-		arm_wake(u);
-	if (!u->woken && io_uring_cq_ready(&u->ring) == 0)
-		wait_until(u, deadline_ns);
-	u->woken = false;
 }
 
 static void uring_wake(void *backend)
@@ -229,6 +249,7 @@ const struct io_ops io_uring_ops = {
 	.start = uring_start,
 	.reap = uring_reap,
 	.close = uring_close,
+	.may_sleep = uring_may_sleep,
 	.sleep = uring_sleep,
 	.wake = uring_wake,
 	.fd = uring_fd,
