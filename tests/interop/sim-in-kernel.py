@@ -42,11 +42,20 @@ class Dump:
         self.arguments = about[3:]
         start = int(self.arguments[0])
         two = (directory / "meta").exists()
-        # Data that do not begin on a block border have no "device queue" in the kernel.
-        self.possible = two or start % self.spb == 0
         self.superblock = Superblock(directory / ("meta" if two else "image"), start)
+        self.possible = self._tags_fit(start) if two else start % self.spb == 0
         if self.mode == "B" and int(self.name) % 2:
             self._add(f"sectors_per_bit:{self.spb << self.superblock.log2_blocks_per_bit}")
+
+    def _tags_fit(self, start):
+        """In the kernel's buffers, whose size it chooses without thinking of the start
+        (docs/format.md section 3)."""
+        sb = self.superblock
+        initial = 8 + sb.section_sectors * sb.journal_sections
+        tags = -(-(sb.provided // sb.spb * sb.tag_bytes) // SECTOR)
+        sectors = (self.directory / "meta").stat().st_size // SECTOR
+        sizes = [b for b in (128, 64, 32, 16, 8) if initial + -(-tags // b) * b <= sectors]
+        return bool(sizes) and start + initial + -(-tags // sizes[0]) * sizes[0] <= sectors
 
     def _add(self, option):
         self.arguments.append(option)
