@@ -27,7 +27,7 @@ struct engine_world {
 	struct io_file *device;	     /* superblock, journal, tags */
 	struct io_file *data_device; /* the same when there is one device */
 	uint64_t device_sectors;
-	uint64_t data_device_sectors;		    /* 0: one device */
+	uint64_t data_device_sectors;			   /* 0: one device */
 	const struct intact_digest_driver *const *drivers; /* NULL: those there are */
 	uint64_t (*now_ns)(void *opaque);
 	void (*random)(void *opaque, void *to, size_t bytes);
