@@ -334,6 +334,14 @@ static bool advance(struct worker *w, int *ret)
 	return any;
 }
 
+/* Until a read has arrived, or the digest's driver has called. */
+static void sleep_and_run(struct io_context *io)
+{
+	if (io_may_sleep(io))
+		io_sleep(io, UINT64_MAX);
+	(void)io_run(io, false);
+}
+
 static void wait_for_something(struct worker *w)
 {
 	if (!w->judge.digest || digest_is_synchronous(w->judge.digest))
@@ -341,7 +349,7 @@ static void wait_for_something(struct worker *w)
 	else if (digest_must_poll(w->judge.digest))
 		(void)io_run(w->io, false);
 	else
-		(void)io_run_until(w->io, UINT64_MAX);
+		sleep_and_run(w->io);
 }
 
 /* Everything in flight comes to its end, and to nothing. */
