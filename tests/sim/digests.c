@@ -218,7 +218,8 @@ static void sim_flush(void *instance, struct intact_digest_batch **finished)
 static const struct intact_digest_driver sim_async = {
 	.name = "sim-async",
 	.description = "a simulation",
-	.flags = INTACT_DRIVER_ASYNC | INTACT_DRIVER_HARDWARE | INTACT_DRIVER_WAKES | INTACT_DRIVER_WAKES,
+	.flags = INTACT_DRIVER_ASYNC | INTACT_DRIVER_HARDWARE | INTACT_DRIVER_WAKES |
+		 INTACT_DRIVER_WAKES,
 	.priority = 100,
 	.batch_bytes = 24,
 	.fit = sim_fit,

@@ -33,7 +33,7 @@ struct digests_faults {
 	unsigned room;	       /* requests held at most; 0: DIGESTS_HELD_MAX */
 	unsigned submit_error; /* per million */
 	unsigned error;	       /* per million */
-	unsigned key_loss;	   /* per million */
+	unsigned key_loss;     /* per million */
 };
 
 struct digests_held {
@@ -48,9 +48,9 @@ struct digests {
 	struct random random;
 	struct digests_faults faults;
 	bool armed;
-	uint64_t errors; /* injected */
-	uint64_t losses; /* of keys */
-	unsigned kept;	 /* so many computations before the next loss */
+	uint64_t errors;  /* injected */
+	uint64_t losses;  /* of keys */
+	unsigned kept;	  /* so many computations before the next loss */
 	uint64_t free_ns; /* busy until then */
 	uint64_t instances;
 	unsigned held_count;

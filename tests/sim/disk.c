@@ -218,8 +218,8 @@ static bool ranges_overlap(uint64_t a, uint64_t a_sectors, uint64_t b, uint64_t 
 static void check_alone(struct disks *d, const struct disk_attempt *a)
 {
 	for (const struct disk_write *w = a->disk->oldest; w; w = w->next)
-		if (w->order == 0 && ranges_overlap(w->first_sector, w->sectors, a->first_sector,
-						    a->sectors))
+		if (w->order == 0 &&
+		    ranges_overlap(w->first_sector, w->sectors, a->first_sector, a->sectors))
 			trace_fail(d->trace, "two writes of sector %llu are under way at once",
 				   (unsigned long long)(a->first_sector > w->first_sector
 								? a->first_sector
@@ -246,9 +246,17 @@ static void check_bounds(struct disks *d, const struct disk_attempt *a)
 		check_alone(d, a);
 }
 
-static uint64_t delay(struct disks *d)
+static enum disk_kind kind_of(const struct io *io)
 {
-	uint64_t ns = d->faults.delay_ns > 0 ? random_below(&d->random, d->faults.delay_ns) : 0;
+	if (io->op == IO_WRITE)
+		return io->fua ? KIND_FUA : KIND_WRITE;
+	return io->op == IO_READ ? KIND_READ : KIND_FLUSH;
+}
+
+static uint64_t delay(struct disks *d, const struct io *io)
+{
+	uint64_t most = d->faults.delay_ns[kind_of(io)];
+	uint64_t ns = most > 0 ? random_below(&d->random, most) : 0;
 
 	if (random_percent(&d->random, d->faults.straggler_percent))
 		ns = ns * 50 + 1;
@@ -268,8 +276,8 @@ static void read_now(struct disks *d, const struct disk_attempt *a, uint8_t *to)
 {
 	memcpy(to, a->disk->current + a->first_sector * SECTOR_BYTES, a->sectors * SECTOR_BYTES);
 	for (const struct disk_write *w = a->disk->oldest; w; w = w->next) {
-		if (w->order != 0 || !ranges_overlap(w->first_sector, w->sectors, a->first_sector,
-						     a->sectors))
+		if (w->order != 0 ||
+		    !ranges_overlap(w->first_sector, w->sectors, a->first_sector, a->sectors))
 			continue;
 		for (uint64_t i = 0; i < w->sectors; i++) {
 			uint64_t at = w->first_sector + i - a->first_sector;
@@ -311,6 +319,7 @@ static void attempt_make(struct disks *d, struct disk_attempt *a, struct io *io)
 
 static void attempt_begin(struct disks *d, struct io *io)
 {
+	static const char *const names[DISK_KINDS] = {"read", "write", "write fua", "flush"};
 	struct disk_attempt *a = &d->attempt[d->under_way++];
 
 	attempt_make(d, a, io);
@@ -322,12 +331,8 @@ static void attempt_begin(struct disks *d, struct io *io)
 		a->result = -EIO;
 		return;
 	}
-	trace_event(d->trace, io->op == IO_READ	   ? "read"
-			      : io->op == IO_FLUSH ? "flush"
-			      : io->fua		   ? "write fua"
-						   : "write",
-		    a->first_sector, a->sectors);
-	a->end_ns = d->trace->now_ns + delay(d);
+	trace_event(d->trace, names[kind_of(io)], a->first_sector, a->sectors);
+	a->end_ns = d->trace->now_ns + delay(d, io);
 	if (io->op != IO_FLUSH)
 		shorten(d, a);
 	if (io->op == IO_WRITE && a->result == 0)
@@ -530,7 +535,15 @@ static void everything_dies(struct disks *d)
 }
 
 /* Which of the writes survive. */
-enum survival { KEEP_NONE, KEEP_ALL, KEEP_WRITES, KEEP_SECTORS, KEEP_FIRST, KEEP_BUT_ONE, KEEP_ONE };
+enum survival {
+	KEEP_NONE,
+	KEEP_ALL,
+	KEEP_WRITES,
+	KEEP_SECTORS,
+	KEEP_FIRST,
+	KEEP_BUT_ONE,
+	KEEP_ONE
+};
 #define SURVIVALS 7
 
 static unsigned survival_percent(enum survival survival, bool chosen, bool before_chosen)

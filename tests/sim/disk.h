@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The disks of a simulated machine: one, or two that lose their power together. They stand behind an
- * I/O context (disk_ops), and a `struct disk *` goes where the engine has a `struct io_file *`.
+ * The disks of a simulated machine: one, or two that lose their power together. They stand behind
+ * an I/O context (disk_ops), and a `struct disk *` goes where the engine has a `struct io_file *`.
  *
  * Fault model:
  *
@@ -12,16 +12,18 @@
  * - When the power goes, each sector of 512 bytes holds what was durable there, or any version that
  *   was written later, also of writes that are still under way: any subset of the writes, in part,
  *   in any order. Nothing else: a sector is written or not.
- * - When only the process dies, the cache stays, and what was under way is done, undone, or in part.
+ * - When only the process dies, the cache stays, and what was under way is done, undone, or in
+ *   part.
  * - Reads, writes and flushes fail, each with its own likelihood. A write that failed was carried
  *   out, or not, or in part; a failed flush promises nothing.
  * - Transfers end early or are interrupted, and then are to be continued.
  * - A read that meets a write under way sees old and new sectors.
- * - A bit flips on the way from the disk, once for a place (a glitch); or on the disk, to stay (rot).
+ * - A bit flips on the way from the disk, once for a place (a glitch); or on the disk, to stay
+ *   (rot).
  *
- * What the owner of the I/O may not do, and fails the run: touch a buffer that is being written, have
- * two writes of one sector under way, miss the sectors' borders, leave the disk, write while it is
- * read only.
+ * What the owner of the I/O may not do, and fails the run: touch a buffer that is being written,
+ * have two writes of one sector under way, miss the sectors' borders, leave the disk, write while
+ * it is read only.
  */
 #ifndef INTACT_SIM_DISK_H
 #define INTACT_SIM_DISK_H
@@ -35,13 +37,15 @@
 
 enum disk_area { AREA_SUPERBLOCK, AREA_JOURNAL, AREA_TAGS, AREA_DATA, AREAS };
 
+enum disk_kind { KIND_READ, KIND_WRITE, KIND_FUA, KIND_FLUSH, DISK_KINDS };
+
 /* What may happen; all zero: nothing, and everything ends at once. */
 struct disk_faults {
 	unsigned read_error, write_error, flush_error; /* per million */
 	unsigned areas;				       /* 1 << AREA_…: where they strike */
 	unsigned short_transfer, interrupted;	       /* per million */
 	unsigned glitch;			       /* per million reads of the data area */
-	uint64_t delay_ns;			       /* of most I/O, at most */
+	uint64_t delay_ns[DISK_KINDS];		       /* of most I/O, at most */
 	unsigned straggler_percent;		       /* share that takes far longer */
 };
 
@@ -56,10 +60,10 @@ struct disk_write;
 struct disk {
 	struct disks *owner;
 	uint64_t sectors;
-	uint8_t *durable;	      /* what a cut keeps at least */
-	uint8_t *current;	      /* what reads see */
-	uint64_t *durable_since;      /* for each sector, when its durable version came */
-	struct disk_write *oldest;    /* in the cache or under way, in order of their beginning */
+	uint8_t *durable;	   /* what a cut keeps at least */
+	uint8_t *current;	   /* what reads see */
+	uint64_t *durable_since;   /* for each sector, when its durable version came */
+	struct disk_write *oldest; /* in the cache or under way, in order of their beginning */
 	struct disk_write **newest_at;
 };
 
@@ -83,11 +87,11 @@ struct disks {
 	enum disk_area (*area_of)(void *opaque, const struct disk *disk, uint64_t sector);
 	void *opaque;
 	bool read_only;
-	bool dead;	    /* no power: all I/O fails and leaves no trace */
-	bool lethal;	    /* `fuse` is burning */
-	uint64_t fuse;	    /* so many events until the power goes */
-	uint64_t order;	    /* counts what ended */
-	uint64_t events;    /* begun and ended I/O */
+	bool dead;	 /* no power: all I/O fails and leaves no trace */
+	bool lethal;	 /* `fuse` is burning */
+	uint64_t fuse;	 /* so many events until the power goes */
+	uint64_t order;	 /* counts what ended */
+	uint64_t events; /* begun and ended I/O */
 	uint64_t bytes_written;
 	struct disk_errors errors;
 	unsigned under_way;
@@ -99,8 +103,7 @@ struct disks {
 extern const struct io_ops disk_ops; /* its backend is a struct disks */
 
 /* sectors[1] is 0 when there is one disk. */
-void disks_init(struct disks *d, struct trace *trace, uint64_t seed,
-		const uint64_t sectors[DISKS]);
+void disks_init(struct disks *d, struct trace *trace, uint64_t seed, const uint64_t sectors[DISKS]);
 void disks_done(struct disks *d);
 
 /* Without a trace in time: for formatting, judging and rot. Durable at once. */

@@ -212,8 +212,7 @@ static void judge_block(struct judge *j, uint32_t block)
 void judge_clean(const struct setup *s, char mode, struct disks *disks, const struct model *m,
 		 struct trace *trace, struct judgement *ret)
 {
-	struct judge j = {
-		.s = s, .mode = mode, .disks = disks, .m = m, .trace = trace, .ret = ret};
+	struct judge j = {.s = s, .mode = mode, .disks = disks, .m = m, .trace = trace, .ret = ret};
 	uint8_t *sequences = malloc(s->geometry.journal_sections);
 
 	j.section = malloc((size_t)s->geometry.section_sectors * SECTOR_BYTES);
@@ -229,8 +228,8 @@ void judge_clean(const struct setup *s, char mode, struct disks *disks, const st
 	judge_journal(&j);
 	for (uint32_t i = 0; i < m->blocks; i++)
 		judge_block(&j, i);
-	ret->unverified = j.sb.flags & SB_RECALCULATING &&
-			  j.sb.recalc_sector < s->geometry.provided_sectors;
+	ret->unverified =
+		j.sb.flags & SB_RECALCULATING && j.sb.recalc_sector < s->geometry.provided_sectors;
 	free(sequences);
 	free(j.section);
 	free(j.message);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Looks at the bytes that a clean shutdown left on the disks, without the engine: the superblock, an
- * empty journal or one whose replay changes nothing, no bitmap, and for every block its data and a
- * tag that fits.
+ * Looks at the bytes that a clean shutdown left on the disks, without the engine: the superblock,
+ * an empty journal or one whose replay changes nothing, no bitmap, and for every block its data
+ * and a tag that fits.
  */
 #ifndef INTACT_SIM_JUDGE_H
 #define INTACT_SIM_JUDGE_H

@@ -65,11 +65,13 @@ static void choose_profile(struct load *l)
 	*p = (struct load_profile){0};
 	choose_kinds(p, r);
 	p->depth = (unsigned)random_log(r, 1, LOAD_SLOTS);
-	p->blocks_max = (uint32_t)random_log(r, 1, random_percent(r, 10) ? blocks
-						   : blocks < 40	 ? blocks
-									 : 40);
+	p->blocks_max = (uint32_t)random_log(r, 1,
+					     random_percent(r, 10) ? blocks
+					     : blocks < 40	   ? blocks
+								   : 40);
 	p->hot_percent = random_percent(r, 25) ? 95 : 50;
-	p->hot_blocks = (uint32_t)random_log(r, 1, p->hot_percent == 95 ? min_u64(blocks, 8) : blocks);
+	p->hot_blocks =
+		(uint32_t)random_log(r, 1, p->hot_percent == 95 ? min_u64(blocks, 8) : blocks);
 	p->hot_first = (uint32_t)random_below(r, blocks - p->hot_blocks + 1);
 	p->gap_ns = random_percent(r, 30) ? 0 : random_log(r, 1000, 4 * NS_PER_S);
 	p->burst = (unsigned)random_log(r, 1, 64);
@@ -120,6 +122,17 @@ static const uint8_t *data_of(const struct load_slot *slot, uint32_t i)
 	return slot->buffer + (size_t)i * slot->load->model->block_sectors * SECTOR_BYTES;
 }
 
+/* Parts of the request may have met an error before they came that far. */
+static void check_first(struct load *l, const struct load_slot *slot, uint64_t bad)
+{
+	if (l->world.errors(l->world.opaque) > slot->errors)
+		return;
+	for (uint32_t i = 0; i < bad - slot->first; i++)
+		if (model_must_mismatch(l->model, slot->first + i, &slot->expected[i]))
+			trace_fail(l->trace, "block %u is bad, but first_bad is block %llu",
+				   slot->first + i, (unsigned long long)bad);
+}
+
 static void check_mismatch(struct load *l, struct load_slot *slot)
 {
 	struct model *m = l->model;
@@ -131,10 +144,7 @@ static void check_mismatch(struct load *l, struct load_slot *slot)
 			   (unsigned long long)slot->req.first_bad);
 		return;
 	}
-	for (uint32_t i = 0; i < bad - slot->first; i++)
-		if (model_must_mismatch(m, slot->first + i, &slot->expected[i]))
-			trace_fail(l->trace, "block %u is bad, but first_bad is block %llu",
-				   slot->first + i, (unsigned long long)bad);
+	check_first(l, slot, bad);
 	if (!model_may_mismatch(m, (uint32_t)bad, &slot->expected[bad - slot->first]))
 		trace_fail(l->trace, "request %llu: block %llu fails verification",
 			   (unsigned long long)slot->number, (unsigned long long)bad);
@@ -213,6 +223,7 @@ static void request_done(struct intact_request *req)
 	if (l->submitting)
 		trace_fail(l->trace, "request %llu is done inside a submission",
 			   (unsigned long long)slot->number);
+	l->model->errors = l->world.errors(l->world.opaque);
 	trace_event(l->trace, "request done", slot->number, (uint64_t)(int64_t)req->result);
 	slot->busy = false;
 	l->under_way--;
@@ -349,6 +360,7 @@ static void submit_write(struct load *l, struct load_slot *slot, enum intact_op 
 {
 	bool fua = random_percent(&l->random, l->profile.fua_percent);
 
+	l->model->errors = l->world.errors(l->world.opaque);
 	slot_place(l, slot, op);
 	slot->req.flags = fua ? INTACT_FUA : 0;
 	slot->id = model_write(l->model, slot->first, slot->count, kind_of(op));
@@ -359,7 +371,14 @@ static void submit_write(struct load *l, struct load_slot *slot, enum intact_op 
 
 /* ---- Requests that make no sense ---- */
 
-enum nonsense { PAST_THE_END, FAR_PAST_THE_END, NOT_WHOLE_BLOCKS, NOTHING, FLUSH_OF_SOMETHING, TAGS };
+enum nonsense {
+	PAST_THE_END,
+	FAR_PAST_THE_END,
+	NOT_WHOLE_BLOCKS,
+	NOTHING,
+	FLUSH_OF_SOMETHING,
+	TAGS
+};
 #define NONSENSES 6
 
 static void make_nonsense(struct load *l, struct load_slot *slot, enum nonsense which)

@@ -2,8 +2,8 @@
  *
  * The volume's user: random requests, several at a time, and what has to be true of their outcome.
  *
- * Requests of any kind, size and place, overlapping ones too; in bursts, with pauses in which timers
- * run out; FUA and flushes; now and then something that must be refused.
+ * Requests of any kind, size and place, overlapping ones too; in bursts, with pauses in which
+ * timers run out; FUA and flushes; now and then something that must be refused.
  */
 #ifndef INTACT_SIM_LOAD_H
 #define INTACT_SIM_LOAD_H
@@ -16,8 +16,8 @@
 #define LOAD_SLOTS 48
 
 struct load_profile {
-	unsigned depth;	       /* requests under way, at most */
-	uint32_t blocks_max;   /* of a request */
+	unsigned depth;					      /* requests under way, at most */
+	uint32_t blocks_max;				      /* of a request */
 	unsigned writes, zeroes, discards, flushes, nonsense; /* percent; the rest reads */
 	unsigned fua_percent;
 	uint32_t hot_first, hot_blocks; /* where many requests begin */
@@ -56,15 +56,15 @@ struct load {
 	struct engine *engine; /* NULL: none that answers */
 	bool has_hash, may_discard;
 	struct load_profile profile;
-	unsigned left;		/* requests to be made */
-	unsigned in_burst;	/* of them, at once */
+	unsigned left;	   /* requests to be made */
+	unsigned in_burst; /* of them, at once */
 	uint64_t next_ns;
 	unsigned under_way;
 	bool submitting;
 	bool shutting; /* engine_shutdown was called */
 	uint64_t numbers;
 	uint64_t finished;
-	uint64_t mismatches;	/* reported by reads of this life */
+	uint64_t mismatches; /* reported by reads of this life */
 	struct load_slot slot[LOAD_SLOTS];
 };
 

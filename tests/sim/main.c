@@ -3,9 +3,9 @@
  * sim [--seeds N] [--seed S] [--jobs N] [--only WORD,WORD…] [--same] [--keep-going]
  *     [--dump DIR] [--verbose]
  *
- * Runs seeds S, S+1, … A seed that fails is printed with what went wrong; --seed with it replays the
- * run exactly, --verbose shows it. Seeds run in child processes, so that one that trips an assertion
- * does not take the others along. Exits with 1 when any has failed.
+ * Runs seeds S, S+1, … A seed that fails is printed with what went wrong; --seed with it replays
+ * the run exactly, --verbose shows it. Seeds run in child processes, so that one that trips an
+ * assertion does not take the others along. Exits with 1 when any has failed.
  */
 #include "base/num.h"
 #include "setup.h"
@@ -131,10 +131,14 @@ static bool parse_option(struct command *c, int option, char *value)
 static bool parse(struct command *c, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"seeds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 's'},
-		{"jobs", required_argument, NULL, 'j'},	 {"only", required_argument, NULL, 'o'},
-		{"same", no_argument, NULL, '2'},	 {"keep-going", no_argument, NULL, 'k'},
-		{"dump", required_argument, NULL, 'd'},	 {"verbose", no_argument, NULL, 'v'},
+		{"seeds", required_argument, NULL, 'n'},
+		{"seed", required_argument, NULL, 's'},
+		{"jobs", required_argument, NULL, 'j'},
+		{"only", required_argument, NULL, 'o'},
+		{"same", no_argument, NULL, '2'},
+		{"keep-going", no_argument, NULL, 'k'},
+		{"dump", required_argument, NULL, 'd'},
+		{"verbose", no_argument, NULL, 'v'},
 		{0},
 	};
 	int option;
@@ -247,13 +251,15 @@ static void say_counts(const struct sim_counts *c)
 	       SHOW(lives_b));
 	printf("power cuts: %llu (opening %llu, shutting down %llu), deaths: %llu, shutdowns: "
 	       "%llu, stopped: %llu, peeks: %llu\n",
-	       SHOW(cuts), SHOW(cuts_in_open), SHOW(cuts_in_shutdown), SHOW(kills),
-	       SHOW(shutdowns), SHOW(stops), SHOW(peeks));
-	printf("requests: %llu, I/O events: %llu, disk errors: %llu, digest errors: %llu, lost keys: "
+	       SHOW(cuts), SHOW(cuts_in_open), SHOW(cuts_in_shutdown), SHOW(kills), SHOW(shutdowns),
+	       SHOW(stops), SHOW(peeks));
+	printf("requests: %llu, I/O events: %llu, disk errors: %llu, digest errors: %llu, lost "
+	       "keys: "
 	       "%llu, glitches: %llu, rotten blocks: %llu\n",
-	       SHOW(requests), SHOW(io_events), SHOW(errors), SHOW(digest_errors),
-	       SHOW(key_losses), SHOW(glitches), SHOW(rots));
-	printf("unsettled blocks after crashes: %llu old, %llu later, %llu torn, %llu failing, %llu "
+	       SHOW(requests), SHOW(io_events), SHOW(errors), SHOW(digest_errors), SHOW(key_losses),
+	       SHOW(glitches), SHOW(rots));
+	printf("unsettled blocks after crashes: %llu old, %llu later, %llu torn, %llu failing, "
+	       "%llu "
 	       "discarded\n",
 	       SHOW(found.base), SHOW(found.later), SHOW(found.torn), SHOW(found.failed),
 	       SHOW(found.any));

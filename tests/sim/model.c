@@ -105,6 +105,7 @@ uint32_t model_write(struct model *m, uint32_t first, uint32_t count, enum write
 
 		v->content = content;
 		v->id = id;
+		v->errors = m->errors;
 		b->live = content;
 		b->live_id = id;
 		b->live_known = true;
@@ -240,12 +241,18 @@ void model_expect(const struct model *m, uint32_t block, struct expectation *ret
 	};
 }
 
+/* A write that has not ended yet may have failed in part. */
+static bool in_doubt(const struct model *m, const struct version *v)
+{
+	return v->failed || (v->acked_at == 0 && m->errors > v->errors);
+}
+
 /* Whether what a read was to see came to be: the write before it may have failed meanwhile. */
 static bool still_expected(const struct model *m, uint32_t block, const struct expectation *e)
 {
 	const struct version *v = version_find(&m->block[block], e->id);
 
-	return e->known && !(v && v->failed);
+	return e->known && !(v && in_doubt(m, v));
 }
 
 void model_check_read(struct model *m, uint32_t block, const struct expectation *e,
@@ -267,9 +274,9 @@ void model_check_read(struct model *m, uint32_t block, const struct expectation 
 
 bool model_may_mismatch(const struct model *m, uint32_t block, const struct expectation *e)
 {
-	if (!still_expected(m, block, e))
-		return e->may_fail || m->block[block].may_fail;
-	return e->content.bad;
+	if (still_expected(m, block, e))
+		return e->content.bad;
+	return e->known || e->may_fail || m->block[block].may_fail;
 }
 
 bool model_must_mismatch(const struct model *m, uint32_t block, const struct expectation *e)

@@ -9,16 +9,16 @@
  * - whole, and matching its tag, if the crash was in mode J;
  * - whole, or failing verification, if it was in mode D and the block has later versions at all;
  * - with each sector of 512 bytes of any of these versions (the mode gives no atomicity), but never
- *   failing, if it was in mode B; also in mode D where the block is not verified: in a volume without
- *   hash (where the tag may be torn as well, as it may lie in two sectors), or one that is still being
- *   recalculated.
+ *   failing, if it was in mode B; also in mode D where the block is not verified: in a volume
+ *   without hash (where the tag may be torn as well, as it may lie in two sectors), or one that is
+ *   still being recalculated.
  *
- * A crash in mode B may have the whole volume recalculated (when it is opened with another size of the
- * regions): what might have failed may then be torn and not fail.
+ * A crash in mode B may have the whole volume recalculated (when it is opened with another size of
+ * the regions): what might have failed may then be torn and not fail.
  *
- * A block that was discarded and not written to since may hold anything, but does not fail. One that
- * has rotted fails, until it is written to; a crash in mode B may have made it good again, with any
- * contents, as its region may have been recalculated.
+ * A block that was discarded and not written to since may hold anything, but does not fail. One
+ * that has rotted fails, until it is written to; a crash in mode B may have made it good again,
+ * with any contents, as its region may have been recalculated.
  */
 #ifndef INTACT_SIM_MODEL_H
 #define INTACT_SIM_MODEL_H
@@ -40,8 +40,9 @@ struct content {
 
 struct version {
 	struct content content;
-	uint32_t id;	    /* of the write; 0: observed */
-	uint64_t acked_at;  /* 0: not, or not by this life of the volume */
+	uint32_t id;	   /* of the write; 0: observed */
+	uint64_t acked_at; /* 0: not, or not by this life of the volume */
+	uint64_t errors;   /* injected when it was submitted */
 	bool failed;
 };
 
@@ -81,6 +82,7 @@ struct model {
 	uint32_t tag_bytes; /* from above; 0: there is an internal hash */
 	struct block *block;
 	uint64_t acks;
+	uint64_t errors; /* injected so far: the owner keeps this */
 	uint32_t next_id;
 	uint32_t life_id; /* the first of this life of the volume */
 	struct model_counts counts;
@@ -109,8 +111,7 @@ void model_check_read(struct model *m, uint32_t block, const struct expectation 
 
 /* It has failed verification; true when it may. */
 bool model_may_mismatch(const struct model *m, uint32_t block, const struct expectation *expected);
-bool model_must_mismatch(const struct model *m, uint32_t block,
-			 const struct expectation *expected);
+bool model_must_mismatch(const struct model *m, uint32_t block, const struct expectation *expected);
 
 /* The volume's life ends without its doing. */
 void model_crash(struct model *m, struct damage damage);

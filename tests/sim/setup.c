@@ -20,8 +20,8 @@
 
 static const struct intact_digest_algorithm *choose_hash(struct random *r, unsigned only)
 {
-	static const char *const others[] = {"sha256", "hmac(sha256)", "xxhash64", "crc32",
-					     "hmac(sha1)", NULL};
+	static const char *const others[] = {"sha256", "hmac(sha256)", "xxhash64",
+					     "crc32",  "hmac(sha1)",   NULL};
 	unsigned which = (unsigned)random_below(r, 20);
 
 	if (only & ONLY_NO_HASH)
@@ -182,8 +182,8 @@ static void choose_geometry(struct setup *s, struct random *r, unsigned only)
 	bool two = only & ONLY_METADATA || (!(only & ONLY_ONE) && random_percent(r, 25));
 
 	s->kind = two ? GEOMETRY_METADATA_DEVICE : GEOMETRY_ONE_DEVICE;
-	s->sb.log2_sectors_per_block = (uint8_t)(random_percent(r, 40) ? 0
-								       : random_between(r, 1, 3));
+	s->sb.log2_sectors_per_block =
+		(uint8_t)(random_percent(r, 40) ? 0 : random_between(r, 1, 3));
 	if (!two && random_percent(r, 97))
 		s->sb.flags |= SB_FIXED_PADDING;
 	s->start_sector = choose_start(r);
@@ -288,8 +288,8 @@ static bool is_in_run_of_tags(const struct geometry *g, uint64_t sector_behind_j
 	return sector_behind_journal % run < g->run_tag_sectors;
 }
 
-enum disk_area setup_area(const struct setup *s, const struct disks *disks,
-			  const struct disk *disk, uint64_t sector)
+enum disk_area setup_area(const struct setup *s, const struct disks *disks, const struct disk *disk,
+			  uint64_t sector)
 {
 	const struct geometry *g = &s->geometry;
 	uint64_t journal = geometry_journal_sector(g);

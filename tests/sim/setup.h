@@ -40,15 +40,15 @@ struct setup {
 	enum geometry_kind kind;
 	uint64_t disk_sectors[DISKS]; /* 0: superblock, 1: the data, or nothing */
 	uint64_t start_sector;
-	uint64_t sectors;  /* of the mapping */
-	uint32_t blocks;   /* of it */
+	uint64_t sectors; /* of the mapping */
+	uint32_t blocks;  /* of it */
 	bool mapping_is_shorter;
-	bool recalculate;  /* made without tags */
+	bool recalculate; /* made without tags */
 	uint32_t first_key;
 
 	const struct intact_digest_algorithm *hash; /* NULL: tags from above */
 	const struct intact_digest_algorithm *mac;  /* NULL: no journal_mac */
-	const char *crypt;		     /* NULL: no journal_crypt */
+	const char *crypt;			    /* NULL: no journal_crypt */
 	uint8_t key[64];
 	size_t crypt_key_bytes;
 
@@ -73,8 +73,8 @@ void setup_format(const struct setup *s, struct disks *disks);
 void setup_params(const struct setup *s, struct random *random, char mode,
 		  struct intact_params *ret);
 
-enum disk_area setup_area(const struct setup *s, const struct disks *disks,
-			  const struct disk *disk, uint64_t sector);
+enum disk_area setup_area(const struct setup *s, const struct disks *disks, const struct disk *disk,
+			  uint64_t sector);
 
 /* The disk with the data, and where a block's data and tag lie. */
 struct disk *setup_data_disk(const struct setup *s, struct disks *disks);

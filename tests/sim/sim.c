@@ -4,10 +4,10 @@
  *
  *	setup -> life, life, … -> last life -> judge
  *
- * A life of the volume: it is opened in one of its modes, looked at, loaded, and ends: by a power cut
- * at any moment (also while it is opened or shut down), by the death of its process, because of an
- * error that was injected, or by a clean shutdown, after which the bytes on the disks are judged. The
- * last one meets no faults, and everything it began must come to its end.
+ * A life of the volume: it is opened in one of its modes, looked at, loaded, and ends: by a power
+ * cut at any moment (also while it is opened or shut down), by the death of its process, because
+ * of an error that was injected, or by a clean shutdown, after which the bytes on the disks are
+ * judged. The last one meets no faults, and everything it began must come to its end.
  *
  * Whatever has to be true is in model.h; what may happen in disk.h, digests.h and load.h.
  */
@@ -180,7 +180,7 @@ static void settle(struct sim *s)
 			trace_fail(&s->trace, "the engine turns round without time passing");
 }
 
-/* Until nothing is left to do now, and on to the next event. False: there is none, or it is over. */
+/* Until nothing is left to do now, and on to the next event. False: there is none, or the end. */
 static bool step(struct sim *s)
 {
 	uint64_t next;
@@ -217,12 +217,22 @@ static void choose_disk_faults(struct sim *s, struct disk_faults *f)
 	f->flush_error = choose_rate(r, 20);
 }
 
+/* Alike for all, or each kind its own: so that anything may overtake anything. */
+static void choose_delays(struct random *r, uint64_t delay_ns[DISK_KINDS])
+{
+	uint64_t common = random_percent(r, 10) ? 0 : random_log(r, 1000, 20 * NS_PER_MS);
+	bool alike = random_percent(r, 50);
+
+	for (unsigned i = 0; i < DISK_KINDS; i++)
+		delay_ns[i] = alike ? common : random_log(r, 1000, 20 * NS_PER_MS);
+}
+
 /* Delays and what has to be hidden from the user. */
 static void choose_disk_habits(struct sim *s, struct disk_faults *f)
 {
 	struct random *r = &s->random;
 
-	f->delay_ns = random_percent(r, 10) ? 0 : random_log(r, 1000, 20 * NS_PER_MS);
+	choose_delays(r, f->delay_ns);
 	f->straggler_percent = random_percent(r, 30) ? 3 : 0;
 	f->short_transfer = choose_rate(r, 25);
 	f->interrupted = choose_rate(r, 25);
@@ -703,10 +713,10 @@ static void life(struct sim *s)
 		return;
 	}
 	choose_faults(s, false);
-	if (end == END_CUT && !cut_early && random_percent(&s->random, 80))
-		disks_light_fuse(&s->disks, random_log(&s->random, 0, 2000));
 	if (random_percent(&s->random, 75))
 		observe_all(s);
+	if (end == END_CUT && !cut_early && random_percent(&s->random, 80))
+		disks_light_fuse(&s->disks, random_log(&s->random, 0, 1000));
 	if (!is_over(s))
 		run_load(s);
 	if (!is_over(s) && !has_stopped(s))
