@@ -137,6 +137,33 @@ static void the_later_entry_of_a_block_wins(void **state)
 	rig_done(&r);
 }
 
+static int hold_journal(struct rig *r, struct io *io, enum rig_area area, unsigned number)
+{
+	(void)r;
+	(void)number;
+	return area == RIG_JOURNAL && io->op == IO_WRITE ? RIG_HOLD : 0;
+}
+
+/* Should the power fail before the later one is committed, the earlier one is all there is. */
+static void what_is_only_in_memory_supersedes_nothing(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, &small);
+	r.params.journal_watermark_percent = 22; /* the second write is one too many */
+	rig_must_open(&r, 'J');
+	assert_int_equal(rig_do(&r, &request, INTACT_WRITE, INTACT_FUA, 5, 1, 1), 0);
+	r.meet = hold_journal;
+	memset(r.counts, 0, sizeof(r.counts));
+	assert_int_equal(rig_do(&r, &request, INTACT_WRITE, 0, 5, 3, 2), 0);
+	assert_int_equal(r.counts[RIG_JOURNAL][1], 1);
+	assert_int_equal(r.counts[RIG_DATA][1], 1);
+	r.meet = NULL;
+	assert_int_equal(rig_shut(&r), 0);
+	rig_done(&r);
+}
+
 /* ---- Journals that fail ---- */
 
 static void *copy_disk(const struct rig *r)
@@ -323,6 +350,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_flushed_is_committed_in_time),
 		cmocka_unit_test(what_was_not_committed_is_gone_whole),
 		cmocka_unit_test(the_later_entry_of_a_block_wins),
+		cmocka_unit_test(what_is_only_in_memory_supersedes_nothing),
 		cmocka_unit_test(a_bad_tag_is_refused_and_nothing_written),
 		cmocka_unit_test(a_bad_mac_is_refused_and_nothing_written),
 		cmocka_unit_test(a_bad_commit_id_is_refused_and_nothing_written),

@@ -75,6 +75,17 @@ static void change(struct rig *r)
 	rig_let_pass(r, 20 * RIG_NS_PER_S);
 }
 
+static void read_damage(struct rig *r, char mode)
+{
+	uint64_t sector = geometry_data_sector(&r->geometry, 20ull * rig_block_sectors(r));
+	uint8_t *data = r->disk[r->kind.two_devices] + sector * RIG_SECTOR_BYTES;
+	bool verified = r->kind.hash[0] && mode != 'R';
+
+	data[9] ^= 1;
+	assert_int_equal(rig_do(r, requests, INTACT_READ, 0, 20, 1, 0), verified ? -EILSEQ : 0);
+	data[9] ^= 1;
+}
+
 static void use(struct rig *r, char mode)
 {
 	rig_settle(r);
@@ -82,8 +93,8 @@ static void use(struct rig *r, char mode)
 	if (mode != 'R')
 		change(r);
 	read_everywhere(r);
-	/* A block that does not match, and requests that are refused. */
-	rig_do(r, requests, INTACT_READ, 0, rig_blocks(r), 1, 0);
+	read_damage(r, mode);
+	assert_int_equal(rig_do(r, requests, INTACT_READ, 0, rig_blocks(r), 1, 0), -EINVAL);
 	if (mode == 'R')
 		assert_int_equal(rig_do(r, requests, INTACT_WRITE, 0, 0, 1, 1), -EROFS);
 }
