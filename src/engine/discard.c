@@ -29,8 +29,7 @@ uint32_t discard_together(const struct engine *e, uint64_t first_sector, uint32_
 
 	if (must_be_journalled(e, first_sector))
 		return 1;
-	while (count < blocks &&
-	       !must_be_journalled(e, first_sector + (uint64_t)count * e->spb))
+	while (count < blocks && !must_be_journalled(e, first_sector + (uint64_t)count * e->spb))
 		count++;
 	return count;
 }

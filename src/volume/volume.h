@@ -32,7 +32,7 @@ struct volume {
 	uint64_t sectors;			    /* of the mapping */
 	const struct intact_digest_driver *const *drivers; /* NULL: those of this build */
 	struct digest_modules *modules;			   /* NULL: none were asked for */
-	void (*wake)(void *opaque); /* whoever waits for digests; or NULL */
+	void (*wake)(void *opaque);			   /* whoever waits for digests; or NULL */
 	void *wake_opaque;
 };
 
