@@ -192,8 +192,8 @@ void loop_submit_and_wait(struct intact *v, struct intact_request *req, struct w
 
 	queue_push(&v->queue, req);
 	if (__atomic_exchange_n(&v->asleep, false, __ATOMIC_ACQ_REL)) {
-		if (!v->own_loop) {
-			pthread_mutex_lock(&v->running);
+		/* Who has it may be past the point where he would see the request. */
+		if (!v->own_loop && pthread_mutex_trylock(&v->running) == 0) {
 			to_go_on = run_as_guest(v, waiter);
 			pthread_mutex_unlock(&v->running);
 		}

@@ -190,15 +190,27 @@ static void arm_wake(struct uring *u)
 	u->wake_armed = true;
 }
 
+/* When nothing else is under way nobody reaps it. */
+static void take_wake(struct uring *u)
+{
+	struct io_uring_cqe *cqe;
+
+	if (io_uring_peek_cqe(&u->ring, &cqe) != 0 || io_uring_cqe_get_data(cqe))
+		return;
+	take(u, cqe, NULL);
+	io_uring_cqe_seen(&u->ring, cqe);
+}
+
 /* Everything goes to the kernel before; the sleep takes nothing out of the rings. */
 static bool uring_may_sleep(void *backend)
 {
 	struct uring *u = backend;
-	bool nothing = !u->woken && !u->in_memory.first && io_uring_cq_ready(&u->ring) == 0;
 
-	u->woken = false;
-	if (!nothing)
+	take_wake(u);
+	if (u->woken || u->in_memory.first || io_uring_cq_ready(&u->ring) > 0) {
+		u->woken = false;
 		return false;
+	}
 	if (!u->wake_armed)
 		arm_wake(u);
 	enter(u, false);

@@ -97,6 +97,23 @@ static void a_sleep_ends_at_its_deadline(void **state)
 	io_context_close(c);
 }
 
+/* It may end the next one as well, but not all that follow: that would be a loop that never sleeps. */
+static void a_wake_does_not_end_every_sleep(void **state)
+{
+	struct io_context *c = open_context(kind_of(state));
+	unsigned sleeps = 0;
+	uint64_t deadline_ns;
+
+	for (unsigned i = 0; i < 3; i++) {
+		io_wake(c);
+		(void)io_run_until(c, UINT64_MAX);
+	}
+	for (deadline_ns = io_now_ns() + 50000000; io_now_ns() < deadline_ns; sleeps++)
+		(void)io_run_until(c, deadline_ns);
+	assert_true(sleeps < 20);
+	io_context_close(c);
+}
+
 /* ---- With I/O ---- */
 
 struct file {
@@ -219,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_BOTH(every_wake_ends_a_sleep),
 		WITH_BOTH(a_wake_before_the_sleep_ends_it),
+		WITH_BOTH(a_wake_does_not_end_every_sleep),
 		WITH_BOTH(a_sleep_ends_at_its_deadline),
 		WITH_BOTH(an_io_that_finishes_ends_a_sleep),
 		WITH_BOTH(a_wake_does_not_end_a_wait_for_io),
