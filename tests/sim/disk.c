@@ -29,9 +29,10 @@ static void disk_init(struct disk *disk, struct disks *owner, uint64_t sectors)
 {
 	disk->owner = owner;
 	disk->sectors = sectors;
-	disk->durable = calloc(sectors, SECTOR_BYTES);
-	disk->current = calloc(sectors, SECTOR_BYTES);
-	disk->durable_since = calloc(sectors, sizeof(*disk->durable_since));
+	disk->sectors_max = sectors + DISK_GROWTH_SECTORS;
+	disk->durable = calloc(disk->sectors_max, SECTOR_BYTES);
+	disk->current = calloc(disk->sectors_max, SECTOR_BYTES);
+	disk->durable_since = calloc(disk->sectors_max, sizeof(*disk->durable_since));
 	disk->newest_at = &disk->oldest;
 	assert(disk->durable);
 	assert(disk->current);
@@ -67,6 +68,12 @@ void disks_done(struct disks *d)
 		free(d->disk[i].current);
 		free(d->disk[i].durable_since);
 	}
+}
+
+void disk_grow(struct disk *d, uint64_t sectors)
+{
+	assert(d->sectors + sectors <= d->sectors_max);
+	d->sectors += sectors;
 }
 
 /* ---- From outside of time ---- */

@@ -60,6 +60,7 @@ struct disk_write;
 struct disk {
 	struct disks *owner;
 	uint64_t sectors;
+	uint64_t sectors_max;	   /* it can grow to */
 	uint8_t *durable;	   /* what a cut keeps at least */
 	uint8_t *current;	   /* what reads see */
 	uint64_t *durable_since;   /* for each sector, when its durable version came */
@@ -104,6 +105,10 @@ extern const struct io_ops disk_ops; /* its backend is a struct disks */
 
 /* sectors[1] is 0 when there is one disk. */
 void disks_init(struct disks *d, struct trace *trace, uint64_t seed, const uint64_t sectors[DISKS]);
+
+/* By DISK_GROWTH_SECTORS at most, since the beginning. */
+#define DISK_GROWTH_SECTORS 256
+void disk_grow(struct disk *d, uint64_t sectors);
 void disks_done(struct disks *d);
 
 /* Without a trace in time: for formatting, judging and rot. Durable at once. */

@@ -423,14 +423,14 @@ static void submit_nonsense(struct load *l, struct load_slot *slot)
 	submit(l, slot);
 }
 
-void load_expect_refusal(struct load *l, int refusal)
+void load_expect_refusal(struct load *l, enum intact_op op, int refusal)
 {
 	struct load_slot *slot = free_slot(l);
 
 	if (!slot)
 		return;
 	choose_place(l, slot);
-	slot_place(l, slot, random_percent(&l->random, 50) ? INTACT_READ : INTACT_WRITE);
+	slot_place(l, slot, op);
 	slot->refusal = refusal;
 	submit(l, slot);
 }

@@ -88,6 +88,6 @@ void load_run(struct load *l);
 struct load_slot *load_observe(struct load *l, uint32_t first, uint32_t count);
 
 /* One request that has to be refused with this. */
-void load_expect_refusal(struct load *l, int refusal);
+void load_expect_refusal(struct load *l, enum intact_op op, int refusal);
 
 #endif

@@ -436,6 +436,19 @@ void model_observe(struct model *m, uint32_t block, const uint8_t *bytes, const 
 		refuse(m, block, &found);
 }
 
+void model_recalculate(struct model *m)
+{
+	for (uint32_t i = 0; i < m->blocks; i++) {
+		struct block *b = &m->block[i];
+
+		b->may_tear |= b->may_fail;
+		b->may_fail |= b->base.bad;
+		b->base.any |= b->base.bad;
+		b->live = b->base;
+		b->live_known = b->later_count == 0 && !b->may_fail && !b->may_tear;
+	}
+}
+
 void model_rot(struct model *m, uint32_t block)
 {
 	struct block *b = &m->block[block];

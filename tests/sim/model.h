@@ -133,6 +133,9 @@ bool model_allows(const struct model *m, uint32_t block, const struct content *f
 
 void model_rot(struct model *m, uint32_t block);
 
+/* All tags will be computed anew, for whatever is there. */
+void model_recalculate(struct model *m);
+
 /* Reads keys out of bytes. */
 void model_content(const struct model *m, uint32_t block, const uint8_t *bytes, const uint8_t *tag,
 		   struct content *ret);

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define DATA_SECTORS_MAX    1024
+#define DATA_SECTORS_LARGE  20480
+#define LARGE_PER_MILLION   4000
 #define JOURNAL_SECTORS_MAX 800
 
 /* ---- Choosing ---- */
@@ -161,7 +163,8 @@ static bool try_geometry(struct setup *s, struct random *r)
 	bool two = s->kind == GEOMETRY_METADATA_DEVICE;
 	uint32_t interleave = 1u << random_between(r, SB_LOG2_INTERLEAVE_MIN, 9);
 	uint32_t journal_sectors = choose_journal_sections(s, r);
-	uint64_t data = 8 * random_between(r, 8, DATA_SECTORS_MAX / 8);
+	uint64_t data =
+		s->large ? DATA_SECTORS_LARGE : 8 * random_between(r, 8, DATA_SECTORS_MAX / 8);
 	uint64_t tags = (data >> s->sb.log2_sectors_per_block) * s->sb.tag_bytes / SECTOR_BYTES;
 
 	if (s->sb.flags & SB_FIXED_PADDING)
@@ -174,7 +177,7 @@ static bool try_geometry(struct setup *s, struct random *r)
 	return geometry_format(&s->sb, s->kind, s->start_sector, s->disk_sectors[0],
 			       s->disk_sectors[1], interleave, journal_sectors, 0,
 			       &s->geometry) == GEOMETRY_GOOD &&
-	       s->disk_sectors[0] < 8192;
+	       (s->large || s->disk_sectors[0] < 8192);
 }
 
 static void choose_geometry(struct setup *s, struct random *r, unsigned only)
@@ -183,7 +186,7 @@ static void choose_geometry(struct setup *s, struct random *r, unsigned only)
 
 	s->kind = two ? GEOMETRY_METADATA_DEVICE : GEOMETRY_ONE_DEVICE;
 	s->sb.log2_sectors_per_block =
-		(uint8_t)(random_percent(r, 40) ? 0 : random_between(r, 1, 3));
+		(uint8_t)(s->large || random_percent(r, 40) ? 0 : random_between(r, 1, 3));
 	if (!two && random_percent(r, 97))
 		s->sb.flags |= SB_FIXED_PADDING;
 	s->start_sector = choose_start(r);
@@ -245,6 +248,9 @@ void setup_choose(struct setup *s, uint64_t seed, unsigned only)
 	choose_algorithms(s, &r, only);
 	choose_options(s, &r, only);
 	choose_modes(s, &r, only);
+	s->large = random_per_million(&r, LARGE_PER_MILLION);
+	if (s->large)
+		s->sb.tag_bytes = SB_TAG_BYTES_MAX;
 	choose_geometry(s, &r, only);
 	choose_mapping(s, &r);
 	s->sb.version = sb_version_for(s->sb.flags, false, s->kind == GEOMETRY_METADATA_DEVICE);
@@ -260,6 +266,27 @@ void setup_done(struct setup *s)
 	digest_close(s->digest);
 	digest_close(s->mac_digest);
 	cipher_close(s->cipher);
+}
+
+void setup_grow(struct setup *s, struct disks *disks, struct random *random)
+{
+	unsigned which = s->kind == GEOMETRY_METADATA_DEVICE && random_percent(random, 50);
+	struct disk *disk = &disks->disk[which];
+	uint64_t most = disk->sectors_max - disk->sectors;
+	struct geometry grown;
+
+	if (most == 0)
+		return;
+	s->disk_sectors[which] += random_between(random, 1, most);
+	/* A data disk may have become too large for the other one. */
+	if (geometry_make(&s->sb, s->kind, s->start_sector, s->disk_sectors[0], s->disk_sectors[1],
+			  0, &grown) != GEOMETRY_GOOD) {
+		s->disk_sectors[which] = disk->sectors;
+		return;
+	}
+	disk_grow(disk, s->disk_sectors[which] - disk->sectors);
+	s->geometry = grown;
+	s->sb.provided_data_sectors = grown.provided_sectors;
 }
 
 /* ---- Places ---- */
@@ -459,7 +486,7 @@ static void vary(const struct setup *s, struct random *r, struct intact_params *
 		p->buffer_sectors = 1u << random_between(r, 0, 7);
 }
 
-void setup_params(const struct setup *s, struct random *random, char mode,
+void setup_params(const struct setup *s, struct random *random, char mode, bool anew,
 		  struct intact_params *ret)
 {
 	intact_params_init(ret);
@@ -474,6 +501,7 @@ void setup_params(const struct setup *s, struct random *random, char mode,
 	if (random_percent(random, 50))
 		ret->block_bytes = s->geometry.sectors_per_block * SECTOR_BYTES;
 	ret->recalculate = s->recalculate;
+	ret->reset_recalculate = anew;
 	ret->legacy_recalculate = s->legacy_recalculate;
 	ret->allow_discards = s->allow_discards;
 	ret->allow_discards_keyed = s->allow_discards_keyed;

@@ -40,6 +40,7 @@ struct setup {
 	enum geometry_kind kind;
 	uint64_t disk_sectors[DISKS]; /* 0: superblock, 1: the data, or nothing */
 	uint64_t start_sector;
+	bool large;	  /* it has more tags than the engine keeps in memory */
 	uint64_t sectors; /* of the mapping */
 	uint32_t blocks;  /* of it */
 	bool mapping_is_shorter;
@@ -66,11 +67,16 @@ struct setup {
 void setup_choose(struct setup *s, uint64_t seed, unsigned only);
 void setup_done(struct setup *s);
 
+/* One of its disks has grown: there is more room than before, perhaps. */
+void setup_grow(struct setup *s, struct disks *disks, struct random *random);
+
 /* Lays the volume down. */
 void setup_format(const struct setup *s, struct disks *disks);
 
-/* Parameters for a life of the volume; those that may differ from one to the next are chosen. */
-void setup_params(const struct setup *s, struct random *random, char mode,
+/* Parameters for a life of the volume; those that may differ from one to the next are chosen. anew:
+ * with reset_recalculate.
+ */
+void setup_params(const struct setup *s, struct random *random, char mode, bool anew,
 		  struct intact_params *ret);
 
 enum disk_area setup_area(const struct setup *s, const struct disks *disks, const struct disk *disk,

@@ -311,7 +311,7 @@ static void check_opened(struct sim *s)
 			   (unsigned long long)engine_sectors(e));
 }
 
-static int open_volume(struct sim *s, bool read_only)
+static int open_volume(struct sim *s, bool read_only, bool anew)
 {
 	static const unsigned depths[] = {1, 2, 4, 16, 64, DISK_DEPTH_MAX};
 	struct engine_world world;
@@ -325,7 +325,7 @@ static int open_volume(struct sim *s, bool read_only)
 	r = io_context_open_on(&disk_ops, &s->disks, depths[random_below(&s->random, 6)], &s->io);
 	assert(r == 0);
 	world = make_world(s);
-	setup_params(&s->setup, &s->random, s->mode, &params);
+	setup_params(&s->setup, &s->random, s->mode, anew, &params);
 	s->message[0] = '\0';
 	s->engine = NULL;
 	s->steps = 0;
@@ -402,27 +402,39 @@ static void observe_all(struct sim *s)
 	}
 }
 
+/* What mode R shows is right after a shutdown only, and it verifies nothing. */
+static char choose_peek_mode(struct sim *s)
+{
+	static const char modes[] = "JDB";
+
+	if (s->clean && s->counts.rots == 0 && random_percent(&s->random, 30))
+		return 'R';
+	return modes[random_below(&s->random, s->setup.hash && !s->setup.crypt ? 3 : 2)];
+}
+
 /* Read only, nothing may be written; what is seen there is what has to be seen later, if it was
  * verified.
  */
 static void peek(struct sim *s)
 {
-	static const char modes[] = "JDB";
 	char mode = s->mode;
 	bool surely = s->surely;
 	int r;
 
-	s->mode = modes[random_below(&s->random, s->setup.hash && !s->setup.crypt ? 3 : 2)];
-	s->surely = surely && !s->unverified && s->mode != 'B';
+	s->mode = choose_peek_mode(s);
+	s->surely = surely && !s->unverified && s->mode != 'B' && s->mode != 'R';
 	s->disks.read_only = true;
 	s->counts.peeks++;
-	r = open_volume(s, true);
+	r = open_volume(s, true, false);
 	if (r < 0) {
 		trace_fail(&s->trace, "opening read only gives %d: %s", r, s->message);
 	} else {
 		check_opened(s);
 		load_begin(&s->load, s->engine, 0);
 		observe_all(s);
+		load_expect_refusal(&s->load, INTACT_WRITE, -EROFS);
+		while (s->load.under_way > 0 && step(s))
+			;
 	}
 	disks_kill(&s->disks);
 	close_volume(s);
@@ -479,6 +491,11 @@ static void check_stopped(struct sim *s)
 	engine_status(s->engine, &status);
 	if (status.failure != 0 && !had_faults(s))
 		trace_fail(&s->trace, "stopped for no reason: %s", status.reason);
+	if (!had_faults(s) && (status.mismatches < s->load.mismatches ||
+			       (status.mismatches > 0 && s->load.mismatches == 0)))
+		trace_fail(&s->trace, "%llu mismatches are counted, and %llu requests met some",
+			   (unsigned long long)status.mismatches,
+			   (unsigned long long)s->load.mismatches);
 }
 
 static bool has_stopped(const struct sim *s)
@@ -531,7 +548,8 @@ static void judge(struct sim *s, bool may_rot)
 
 static void check_refused(struct sim *s, int result)
 {
-	load_expect_refusal(&s->load, result);
+	load_expect_refusal(&s->load, random_percent(&s->random, 50) ? INTACT_READ : INTACT_WRITE,
+			    result);
 	while (s->load.under_way > 0 && step(s))
 		;
 }
@@ -541,7 +559,7 @@ static void run_shutdown(struct sim *s, int *ret)
 	engine_shutdown(s->engine);
 	s->load.shutting = true;
 	s->load.left = 0;
-	load_expect_refusal(&s->load, -ESHUTDOWN);
+	load_expect_refusal(&s->load, INTACT_WRITE, -ESHUTDOWN);
 	while (!is_over(s) && !engine_is_shut(s->engine, ret)) {
 		if (step(s) || is_over(s) || engine_is_shut(s->engine, ret))
 			continue;
@@ -620,6 +638,24 @@ static void count_life(struct sim *s)
 	s->counts.lives_b += s->mode == 'B';
 }
 
+/* Between two lives: a disk grows, or all tags are to be computed anew (true). */
+static bool change(struct sim *s)
+{
+	bool anew = s->setup.hash && !(s->only & ONLY_NO_RECALC) && random_percent(&s->random, 3);
+
+	if (s->setup.mapping_is_shorter && random_percent(&s->random, 8)) {
+		setup_grow(&s->setup, &s->disks, &s->random);
+		trace_event(&s->trace, "GROWN", s->disks.disk[0].sectors, s->disks.disk[1].sectors);
+		s->unverified = true; /* what is new may be recalculated */
+	}
+	if (anew) {
+		trace_event(&s->trace, "ANEW", 0, 0);
+		model_recalculate(&s->model);
+		s->unverified = true;
+	}
+	return anew;
+}
+
 /* False: it was cut short, or could not be opened for an error that was injected. */
 static bool life_begins(struct sim *s, bool last, bool cut_early)
 {
@@ -632,7 +668,7 @@ static bool life_begins(struct sim *s, bool last, bool cut_early)
 	s->digests.armed = false;
 	if (cut_early)
 		disks_light_fuse(&s->disks, random_log(&s->random, 0, 200));
-	r = open_volume(s, false);
+	r = open_volume(s, false, change(s));
 	if (r == 0 && !is_over(s)) {
 		s->activated = true;
 		s->surely = true; /* it begins with a flush */
