@@ -19,7 +19,7 @@
 #define GROUP	      7
 #define MESSAGE_BYTES 144
 #define STRIDE_BYTES  (INTACT_DIGEST_HEADROOM_BYTES + MESSAGE_BYTES)
-#define FIRST_SECTOR  0x123456789abcdef0u
+#define FIRST_SECTOR  0x123456789abcffd0u /* the lowest 16 bits overflow on the way */
 #define SECTOR_STEP   8
 #define FINISH_TRIES  1000
 
