@@ -3,7 +3,7 @@
  * The accelerator that nobody has, for trying any asynchronous path without a mainframe: correct
  * tags, late.
  *
- *	submit -> queued -> (device thread: computed) -> pending -> (it is time) -> finished, wake -> poll
+ *	submit -> queued -> (a thread: computed) -> pending -> (it is time) -> finished, wake -> poll
  *
  * The device has `lanes`, each of which works on one message at a time for `latency` microseconds;
  * messages take lanes in turn, in the order of submission. So it does lanes / latency messages a
@@ -28,6 +28,7 @@
 #include <time.h>
 
 #define LANES_MAX	   4096
+#define THREADS_MAX	   64
 #define LATENCY_MAX_US	   10000000u
 #define LATENCY_DEFAULT_US 50
 #define LANES_DEFAULT	   64
@@ -40,19 +41,28 @@ struct due {
 	int result;
 };
 
+struct simulated;
+
+/* What stands for the device. */
+struct device {
+	struct simulated *simulated;
+	void *inner; /* instance */
+	pthread_t thread;
+	bool running;
+};
+
 struct simulated {
 	const struct intact_digest_driver *driver;
-	void *inner; /* the device thread's */
+	struct device devices[THREADS_MAX];
+	unsigned device_count;
 	void (*wake)(void *opaque);
 	void *wake_opaque;
 	uint64_t latency_ns;
 	unsigned lanes;
 	unsigned jitter, reorder, busy, keyloss, failure; /* per million */
-	pthread_t thread;
-	bool running;
 
 	pthread_mutex_t mutex; /* for all of the following */
-	pthread_cond_t work;   /* for the device thread: something to do */
+	pthread_cond_t work;   /* for the threads: something to do */
 	pthread_cond_t rest;   /* nothing is in flight any more */
 	uint64_t random;
 	struct intact_digest_batch *queued; /* not computed; oldest first */
@@ -126,7 +136,7 @@ static uint64_t schedule(struct simulated *s, uint32_t count)
 	return end;
 }
 
-/* ---- The device thread; the mutex is held but while it computes ---- */
+/* ---- The threads; the mutex is held but while they compute ---- */
 
 static void garble(const struct intact_digest_batch *batch)
 {
@@ -134,7 +144,7 @@ static void garble(const struct intact_digest_batch *batch)
 		batch->tags[i * batch->tag_stride_bytes] ^= 0x55;
 }
 
-static void compute_oldest(struct simulated *s)
+static void compute_oldest(struct simulated *s, void *inner)
 {
 	struct intact_digest_batch *batch = s->queued;
 	struct intact_digest_batch part = inner_part(batch, 0, batch->count);
@@ -145,7 +155,7 @@ static void compute_oldest(struct simulated *s)
 	if (!s->queued)
 		s->queued_end = &s->queued;
 	pthread_mutex_unlock(&s->mutex);
-	r = key_lost ? -EKEYEXPIRED : s->driver->compute(s->inner, &part);
+	r = key_lost ? -EKEYEXPIRED : s->driver->compute(inner, &part);
 	if (due_of(batch)->result < 0 && r == 0) {
 		garble(batch);
 		r = due_of(batch)->result;
@@ -198,7 +208,8 @@ static void wait_until(struct simulated *s, uint64_t ns)
 
 static void *device_main(void *opaque)
 {
-	struct simulated *s = opaque;
+	struct device *device = opaque;
+	struct simulated *s = device->simulated;
 
 	(void)prctl(PR_SET_TIMERSLACK, 1ul, 0ul, 0ul, 0ul); /* nanoseconds; usually 50,000 */
 	pthread_mutex_lock(&s->mutex);
@@ -206,7 +217,7 @@ static void *device_main(void *opaque)
 		uint64_t next = finish_due(s);
 
 		if (s->queued)
-			compute_oldest(s);
+			compute_oldest(s, device->inner);
 		else
 			wait_until(s, next);
 	}
@@ -225,6 +236,7 @@ static const struct intact_digest_option simulated_options[] = {
 	{"keyloss", "percent of batches with which the key is lost"},
 	{"failure", "percent of batches that fail"},
 	{"seed", "of all chance (default 1)"},
+	{"threads", "of this machine that compute for it (default 1)"},
 	{"over", "the driver that computes (default: as the policy auto chooses)"},
 	{NULL, NULL},
 };
@@ -284,21 +296,38 @@ static void simulated_close(void *instance)
 	assert(s->in_flight == 0);
 	pthread_mutex_lock(&s->mutex);
 	s->leaving = true;
-	pthread_cond_signal(&s->work);
+	pthread_cond_broadcast(&s->work);
 	pthread_mutex_unlock(&s->mutex);
-	if (s->running)
-		pthread_join(s->thread, NULL);
-	if (s->inner)
-		s->driver->close(s->inner);
+	for (unsigned i = 0; i < s->device_count; i++) {
+		if (s->devices[i].running)
+			pthread_join(s->devices[i].thread, NULL);
+		if (s->devices[i].inner)
+			s->driver->close(s->devices[i].inner);
+	}
 	pthread_cond_destroy(&s->rest);
 	pthread_cond_destroy(&s->work);
 	pthread_mutex_destroy(&s->mutex);
 	free(s);
 }
 
-static int simulated_start(struct simulated *s, const struct intact_digest_setup *setup)
+static int device_start(struct simulated *s, struct device *device,
+			const struct intact_digest_setup *setup)
 {
 	struct intact_digest_setup inner = *setup;
+	int r;
+
+	inner.options = "";
+	inner.wake = NULL;
+	device->simulated = s;
+	r = s->driver->open(&inner, &device->inner);
+	r = r ?: thread_start(&device->thread, device_main, device);
+	device->running = r == 0;
+	return r;
+}
+
+static int simulated_start(struct simulated *s, const struct intact_digest_setup *setup)
+{
+	uint64_t count = 0;
 	int r;
 
 	pthread_mutex_init(&s->mutex, NULL);
@@ -308,12 +337,11 @@ static int simulated_start(struct simulated *s, const struct intact_digest_setup
 	s->ready_ns = NEVER;
 	s->wake = setup->wake;
 	s->wake_opaque = setup->wake_opaque;
-	inner.options = "";
-	inner.wake = NULL;
 	r = take_options(s, setup);
-	r = r ?: s->driver->open(&inner, &s->inner);
-	r = r ?: thread_start(&s->thread, device_main, s);
-	s->running = r == 0;
+	r = r ?: inner_number(setup, "threads", 1, THREADS_MAX, 1, &count);
+	s->device_count = (unsigned)count;
+	for (unsigned i = 0; i < s->device_count && r == 0; i++)
+		r = device_start(s, &s->devices[i], setup);
 	return r;
 }
 
@@ -366,8 +394,7 @@ static void take(struct simulated *s, struct intact_digest_batch *batch)
 	if (happens(s, s->keyloss))
 		s->key_lost = true;
 	batch->next = NULL;
-	if (!s->queued)
-		pthread_cond_signal(&s->work);
+	pthread_cond_signal(&s->work);
 	*s->queued_end = batch;
 	s->queued_end = &batch->next;
 	s->in_flight++;
