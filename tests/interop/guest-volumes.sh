@@ -14,6 +14,7 @@ S=/run
 V=/dev/mapper/v
 DATA_LOOP=/dev/loop0
 META_LOOP=/dev/loop1
+is_given=
 
 fail() {
 	echo "guest: $OUT: $*" >&2
@@ -25,6 +26,7 @@ trap 'fail "line $LINENO: $BASH_COMMAND"' ERR
 # device SECTORS [METADATA_SECTORS]: new and blank
 device() {
 	rm -f $S/*.img $S/*.meta
+	is_given=
 	SECTORS=
 	truncate -s $(($1 * 512)) $S/live.img
 	[ "${2:-0}" = 0 ] || truncate -s $(($2 * 512)) $S/live.meta
@@ -153,13 +155,15 @@ keep_after() {
 # given NAME: the volume that lies in $OUT already, as judge keeps it
 given() {
 	rm -f $S/*.img $S/*.meta
+	is_given=yes
 	cp --sparse=always "$OUT/image" $S/$1.img
 	[ ! -e "$OUT/meta" ] || cp --sparse=always "$OUT/meta" $S/$1.meta
 }
 
 snap_of() {
-	cp --sparse=always $S/$1.img "$OUT/image"
 	cp --sparse=always $S/$1.img $S/judged.img
-	[ ! -e $S/$1.meta ] || cp --sparse=always $S/$1.meta "$OUT/meta"
 	[ ! -e $S/$1.meta ] || cp --sparse=always $S/$1.meta $S/judged.meta
+	[ -z "$is_given" ] || return 0
+	cp --sparse=always $S/$1.img "$OUT/image"
+	[ ! -e $S/$1.meta ] || cp --sparse=always $S/$1.meta "$OUT/meta"
 }

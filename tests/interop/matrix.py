@@ -133,7 +133,8 @@ class Volume:
 
     def script(self):
         """The lines for bash, in the words of guest-volumes.sh."""
-        lines = [f"OUT=$PWD/{self.name}; mkdir $OUT", f"device {self.sectors} {self.meta_sectors}"]
+        lines = [f"OUT=$PWD/{self.name}; rm -rf $OUT; mkdir $OUT",
+                 f"device {self.sectors} {self.meta_sectors}"]
         made = getattr(self, "_make_" + self.state[2:].replace("-", "_"))()
         lines += [*made, "detach", self._judge()]
         return lines

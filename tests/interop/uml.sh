@@ -8,8 +8,8 @@
 # GUEST is the helper built from guest.c; libuml-xstate.so lies beside it (uml-xstate.c says why).
 # The guest sees this machine's files read-only, WORK alone is writable; /run is a tmpfs. SCRIPT runs
 # there with the current directory WORK and GUEST in $guest; its standard output and error come out
-# here, and its exit status is ours. 124: it did not end in time; 77: there is no User-Mode Linux
-# here, or it does not boot (with INTACT_REQUIRE_UML=1 that is a failure).
+# here, and its exit status is ours. 124: it did not end in time; 125: the guest died; 77: there is no
+# User-Mode Linux here, or it does not boot (with INTACT_REQUIRE_UML=1 that is a failure).
 set -u
 
 memory_mb=128
@@ -91,6 +91,6 @@ fi
 if [ ! -e "$run/out/status" ]; then
 	echo "uml.sh: the guest died; the console's last words:" >&2
 	tail -n 40 "$run/console" >&2
-	exit 1
+	exit 125
 fi
 exit "$(cat "$run/out/status")"
