@@ -1,0 +1,131 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Whether volumes keep an asynchronous digest busy: check, sequential reads and journalled writes, with
+# hmac(sha256), against what an accelerator could do at most, and against the same made to wait for
+# each digest before the next. Prints a table in Markdown; docs/performance.md explains it. Needs
+# `./bootstrap build`, jq, and memory for the volume.
+#
+# The accelerator is simulated: it has LANES, each of which takes LATENCY microseconds for a block, so
+# lanes / latency is its limit. Its digests are computed by this machine's cores nevertheless, which
+# have to do everything else as well: what they can do without an accelerator (the driver that policy
+# auto takes) is the last column. Where that is far below the limit, the limit cannot be reached.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+build=build
+dir=/dev/shm
+bytes=$((1 << 30))
+block=4096
+lanes=64
+latencies='50 200 1000'
+threads=1
+runs=3
+waiting_blocks=5000
+
+usage() {
+	cat <<-END
+		usage: bench/digest-async.sh [OPTION]…
+
+		  --build DIR         where the command was built (default: $build)
+		  --dir DIR           where the volume goes, a tmpfs (default: $dir)
+		  --size BYTES        of the volume (default: $bytes)
+		  --lanes N           of the accelerator (default: $lanes)
+		  --latencies 'N …'   of it, in microseconds (default: $latencies)
+		  --threads N         that compute for it (default: $threads)
+		  --runs N            of which the median is taken (default: $runs)
+	END
+}
+
+refuse() {
+	echo "digest-async.sh: $*" >&2
+	exit 2
+}
+
+while [ $# -gt 0 ]; do
+	option=$1
+	case $option in
+	-h | --help)
+		usage
+		exit
+		;;
+	--build | --dir | --size | --lanes | --latencies | --threads | --runs)
+		[ $# -ge 2 ] || refuse "$option needs a value"
+		value=$2
+		shift 2
+		;;
+	*) refuse "unknown option $option" ;;
+	esac
+	case $option in
+	--build) build=$value ;;
+	--dir) dir=$value ;;
+	--size) bytes=$value ;;
+	--lanes) lanes=$value ;;
+	--latencies) latencies=$value ;;
+	--threads) threads=$value ;;
+	--runs) runs=$value ;;
+	esac
+done
+
+intact=$build/cli/intact
+rate=$build/bench/volume-rate
+for tool in "$intact" "$rate" "$build/bench/make-volume"; do
+	[ -x "$tool" ] || refuse "$tool is missing: ./bootstrap build"
+done
+
+work=$(mktemp -d "$dir/intact-bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+volume=$work/volume key=$work/key
+head -c 32 /dev/urandom >"$key"
+sectors=$("$build/bench/make-volume" "$volume" "$bytes" 'hmac(sha256)' $block "$key")
+blocks=$((sectors * 512 / block))
+
+median() { sort -n | awk '{a[NR] = $1} END {print a[int((NR + 1) / 2)]}'; }
+
+# check_rate BLOCKS OPTION…: blocks per second, from start to exit
+check_rate() {
+	local count=$1 begun ended
+	shift
+	begun=$(date +%s%N)
+	"$intact" check --jobs 1 --to $((count * block / 512)) --integrity 'hmac(sha256)' \
+		--integrity-key-file "$key" "$@" "$volume" >/dev/null
+	ended=$(date +%s%N)
+	echo $((count * 1000000000 / (ended - begun)))
+}
+
+# volume_rate read|write BLOCKS OPTION=VALUE…
+volume_rate() {
+	local op=$1 count=$2
+	shift 2
+	"$rate" "$op" --blocks "$count" device="$volume" integrity='hmac(sha256)' \
+		integrity-key-file="$key" "$@"
+}
+
+# measure WHAT BLOCKS DRIVER [DEPTH]: the median
+measure() {
+	local what=$1 count=$2 driver=$3 depth=${4:-4096} i
+	for ((i = 0; i < runs; i++)); do
+		case $what in
+		check) check_rate "$count" --digest-driver "$driver" --digest-depth "$depth" ;;
+		*) volume_rate "$what" "$count" digest-driver="$driver" digest-depth="$depth" ;;
+		esac
+	done | median
+}
+
+plain=$("$intact" digests --json 'hmac(sha256)' | jq -r '.digests[] | select(.preferred).driver')
+
+echo "| latency | blocks | limit, blocks/s | rate | rate / limit | waiting for each | rate / waiting | by $plain instead |"
+echo '|---|---|---|---|---|---|---|---|'
+for latency in $latencies; do
+	simulated=simulated:latency=$latency,lanes=$lanes,threads=$threads
+	for what in check read write; do
+		fast=$(measure $what "$blocks" "$simulated")
+		slow=$(measure $what $waiting_blocks "$simulated" 1)
+		instead=$(measure $what "$blocks" "$plain")
+		awk -v latency="$latency" -v what="$what" -v fast="$fast" -v slow="$slow" \
+			-v instead="$instead" -v limit=$((lanes * 1000000 / latency)) 'BEGIN {
+				printf "| %d µs | %s | %d | %d | **%.2f** | %d | **%.0f** | %d |\n", latency,
+					what, limit, fast, fast / limit, slow, fast / slow, instead
+			}'
+	done
+done
