@@ -8,7 +8,7 @@
 . "$INTACT_TEST_LIB/functions.sh"
 requires python3
 
-make_volume=$(dirname "$INTACT")/../bench/make-volume
+make_volume=$(dirname "$INTACT_EXE")/../bench/make-volume
 [ -x "$make_volume" ] || skip "make-volume has not been built"
 ! grep -qE '__(asan|tsan)_init' "$INTACT" || skip "sanitizers take memory of their own"
 

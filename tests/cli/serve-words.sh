@@ -6,7 +6,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/words.sh"
 requires nbdkit nbdcopy nbdinfo jq
 
-plugin=$(dirname "$INTACT")/../frontends/nbdkit/nbdkit-intact-plugin.so
+plugin=$(dirname "$INTACT_EXE")/../frontends/nbdkit/nbdkit-intact-plugin.so
 [ -f "$plugin" ] || skip "there is no nbdkit plugin in this build"
 nbdkit "$plugin" --dump-plugin >/dev/null 2>&1 || skip "nbdkit cannot load this build's plugin"
 
