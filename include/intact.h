@@ -477,6 +477,94 @@ int intact_read_tagged(struct intact *v, uint64_t first_sector, uint64_t sectors
 int intact_write_tagged(struct intact *v, uint64_t first_sector, uint64_t sectors,
 			const void *buffer, const void *tags, unsigned flags);
 
+/* ---- Changing a volume that is open ---- */
+
+/* What a volume is like now, for those who show it. */
+struct intact_info {
+	const char *device;	 /* with the superblock; the volume's until it is closed */
+	const char *data_device; /* the same; or NULL: one device */
+	uint64_t start_sector;
+	enum intact_mode mode;
+	bool read_only;
+	bool allow_discards; /* with or without keys */
+	uint32_t flags;	     /* of the superblock: INTACT_FLAG_… */
+
+	uint64_t sectors;		/* length of the mapping */
+	uint64_t provided_data_sectors; /* how long it could be */
+	uint32_t block_bytes;
+	uint32_t tag_bytes;
+	uint64_t interleave_sectors; /* 0 with a metadata device */
+	uint32_t buffer_sectors;
+
+	char hash[INTACT_ALGORITHM_BYTES];   /* kernel name; "" without internal hash */
+	char driver[INTACT_ALGORITHM_BYTES]; /* of its digests; "" without */
+	bool asynchronous;		     /* that driver is used so */
+	uint32_t hash_key_bytes;	     /* 0: none, or in a token */
+	bool hash_key_in_token;
+	char journal_mac[INTACT_ALGORITHM_BYTES];   /* "" without */
+	char journal_crypt[INTACT_ALGORITHM_BYTES]; /* "" without */
+
+	uint32_t journal_sections;
+	uint64_t journal_sectors;
+	uint32_t journal_watermark_percent;
+	uint32_t commit_time_ms;
+	uint64_t sectors_per_bit; /* mode B; else 0, as the next */
+	uint32_t bitmap_flush_interval_ms;
+};
+
+/* From any thread, at any time; does not wait for the loop. */
+void intact_get_info(struct intact *v, struct intact_info *ret);
+
+/* Changes how an open volume is run, while requests go on coming. The names are those of
+ * intact_params_from_options, of which these can be changed, all or none:
+ *
+ *   journal-watermark, journal-commit-time, bitmap-flush-time
+ *   allow-discards ("false" takes it back)
+ *   integrity-journal, integrity-no-journal, integrity-bitmap-mode: the mode
+ *
+ * A change of mode is what device-mapper does by suspending a table and resuming another: new
+ * requests wait, those under way come to their end, the volume is shut down cleanly and activated
+ * anew, without letting go of the devices. The memory for that is taken before anything is stopped.
+ * Waits for the end of it, so not from `done`; other changes wait for each other.
+ *
+ *   -EINVAL      an option that cannot be changed, an invalid value, or contradictions
+ *   -EROFS       the volume was opened for reading, or in recovery mode
+ *   -EIO         the volume has stopped, before or by this: intact_get_status says why
+ *   -ENOMEM, -EMEDIUMTYPE, -ENOKEY …  as intact_open; nothing was changed
+ *
+ * What there is to say goes to log instead of the volume's until this returns, from any thread; or
+ * to the volume's, with NULL.
+ */
+int intact_change(struct intact *v, const struct intact_option *options, size_t count,
+		  const struct intact_log *log);
+
+/* Makes the mapping as long as `sectors`, or with 0 as long as the devices' present size allows; what
+ * the volume provides is found anew, as in every activation. As intact_change, by a clean shutdown
+ * and an activation. Requests that come later are held against the new length, which intact_sectors
+ * tells from then on; those that reach beyond the end of a volume that was made smaller get -EINVAL.
+ *
+ * Blocks that the volume did not provide before have tags that mean nothing: their first write makes
+ * them readable (intact_write_zeroes wipes them). With INTACT_RESIZE_RECALCULATE tags are made of the
+ * data that are there, in the background, from the end of what has been recalculated so far.
+ *
+ *   -EINVAL      not whole blocks
+ *   -ENOSPC      the devices do not hold so many
+ *   … and those of intact_change
+ */
+#define INTACT_RESIZE_RECALCULATE (1u << 0)
+int intact_resize(struct intact *v, uint64_t sectors, unsigned flags, const struct intact_log *log);
+
+/* The line by which device-mapper would activate the same volume, "0 LENGTH integrity DEVICE …", as
+ * the kernel itself prints it: a block device by its numbers, "8:1", a file by its path. Keys are
+ * shown as a row of '-' unless asked for by INTACT_TABLE_KEYS; *ret is the caller's to free, and to
+ * wipe.
+ *
+ *   -ENOKEY  a key is in a token, which does not give it away
+ *   -ENOMEM
+ */
+#define INTACT_TABLE_KEYS (1u << 0)
+int intact_table(struct intact *v, unsigned flags, const struct intact_log *log, char **ret);
+
 /* ---- Making a volume ---- */
 
 /* Formatting, in its order. */

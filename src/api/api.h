@@ -23,6 +23,13 @@ struct status_call {
 	struct waiter waiter;
 };
 
+/* On its way from a thread that waits for it to the loop; one at a time (`changing`). */
+struct change {
+	const struct intact_params *params;
+	int result;
+	struct waiter waiter;
+};
+
 struct intact {
 	struct intact_log log;
 	bool own_loop; /* the caller runs it */
@@ -41,10 +48,16 @@ struct intact {
 
 	struct queue queue;
 	struct status_call *status_calls; /* newest first */
+	struct change *change;		  /* or NULL */
 	bool asleep;			  /* the loop waits, or is about to: wake it */
 	bool digests_ready;		  /* a driver has called */
 	bool closing;
 	pthread_rwlock_t partial; /* held for writing while a part of a block is written */
+
+	pthread_mutex_t changing; /* held by who changes the volume, all the while */
+	pthread_mutex_t facts;	  /* of what stands below */
+	struct intact_params params;
+	struct intact_info info;
 };
 
 /* Runs what can be run, and waits for more, until the volume is shut; returns why that was not
@@ -60,6 +73,12 @@ void loop_digests_ready(void *v);
 
 /* Nobody submits any more: the loop is to shut the volume. */
 void loop_close(struct intact *v);
+
+/* Hands a change to the loop and waits for its end: 0, or what failed. */
+int loop_change(struct intact *v, struct change *change);
+
+/* The loop's part of it (change.c); true when it did something. */
+bool change_run(struct intact *v);
 
 /* A thread that runs the loop; its end, after loop_close. */
 int loop_start(struct intact *v);

@@ -57,6 +57,14 @@ void intact_get_status(struct intact *v, struct intact_status *ret)
 	waiter_wait(&call.waiter);
 }
 
+int loop_change(struct intact *v, struct change *change)
+{
+	__atomic_store_n(&v->change, change, __ATOMIC_RELEASE);
+	wake(v);
+	waiter_wait(&change->waiter);
+	return change->result;
+}
+
 void loop_digests_ready(void *opaque)
 {
 	struct intact *v = opaque;
@@ -113,6 +121,7 @@ static bool take_from_others(struct intact *v)
 	bool any = take_submitted(v);
 
 	answer_status_calls(v);
+	any = change_run(v) || any;
 	any = __atomic_exchange_n(&v->digests_ready, false, __ATOMIC_ACQ_REL) || any;
 	return begin_shutdown(v) || any;
 }

@@ -109,16 +109,19 @@ static int open_engine(struct intact *v, const struct intact_params *params, boo
 		return err;
 	v->bytes = engine_sectors(v->engine) * SECTOR_BYTES;
 	v->block_bytes = engine_block_sectors(v->engine) * SECTOR_BYTES;
+	engine_info(v->engine, &v->info);
+	v->params.mode = v->info.mode;
+	v->params.length_sectors = v->info.sectors;
 	return 0;
 }
 
-static int open_all(struct intact *v, struct intact_params *params, bool read_only)
+static int open_all(struct intact *v, bool read_only)
 {
-	int err = open_devices(v, params, read_only);
+	int err = open_devices(v, &v->params, read_only);
 
-	err = err ?: find_hash(v, params);
+	err = err ?: find_hash(v, &v->params);
 	err = err ?: open_io(v);
-	return err ?: open_engine(v, params, read_only);
+	return err ?: open_engine(v, &v->params, read_only);
 }
 
 /* Takes the half-built as well; the engine is shut, or was never run. */
@@ -128,6 +131,9 @@ static void destroy(struct intact *v)
 	io_context_close(v->io);
 	io_file_close(v->data_device);
 	io_file_close(v->device);
+	intact_params_done(&v->params);
+	pthread_mutex_destroy(&v->facts);
+	pthread_mutex_destroy(&v->changing);
 	pthread_rwlock_destroy(&v->partial);
 	pthread_mutex_destroy(&v->running);
 	free(v);
@@ -158,6 +164,9 @@ static int create(unsigned flags, const struct intact_log *log, struct intact **
 	queue_init(&v->queue);
 	init_partial(v);
 	pthread_mutex_init(&v->running, NULL);
+	pthread_mutex_init(&v->changing, NULL);
+	pthread_mutex_init(&v->facts, NULL);
+	intact_params_init(&v->params);
 	*ret = v;
 	return 0;
 }
@@ -178,17 +187,13 @@ int intact_open(const struct intact_params *params, unsigned flags, const struct
 		struct intact **ret)
 {
 	bool read_only = (flags & INTACT_OPEN_READ_ONLY) || params->mode == INTACT_MODE_RECOVERY;
-	struct intact_params copy;
 	struct intact *v;
 	int err = create(flags, log, &v);
 
 	if (err)
 		return err;
-	err = params_copy(params, &copy);
-	if (!err) {
-		err = open_all(v, &copy, read_only);
-		intact_params_done(&copy);
-	}
+	err = params_copy(params, &v->params);
+	err = err ?: open_all(v, read_only);
 	err = err ?: begin(v);
 	if (err) {
 		destroy(v);

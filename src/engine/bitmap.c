@@ -281,7 +281,6 @@ int dirty_open(struct engine *e)
 		return 0;
 	bitmap_shape_choose(&e->volume.geometry, p->sectors_per_bit,
 			    e->volume.geometry.provided_sectors, &d->shape);
-	d->interval_ns = 1000000ull * (p->bitmap_flush_interval_ms ?: 10000);
 	d->blocks = d->shape.bytes / BITMAP_BLOCK_BYTES;
 	d->wanted = calloc(d->blocks, BITMAP_BLOCK_BYTES);
 	d->durable = calloc(d->blocks, BITMAP_BLOCK_BYTES);

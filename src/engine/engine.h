@@ -81,4 +81,12 @@ uint32_t engine_tag_bytes(const struct engine *e);
 bool engine_has_hash(const struct engine *e);
 void engine_status(const struct engine *e, struct intact_status *ret);
 
+/* All but the devices' names. */
+void engine_info(const struct engine *e, struct intact_info *ret);
+
+/* Takes over what can be changed while requests are under way: watermark, times, and whether
+ * discards are allowed.
+ */
+void engine_retune(struct engine *e, const struct intact_params *params);
+
 #endif

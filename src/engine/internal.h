@@ -495,6 +495,12 @@ void slice_digest_failed(struct slice *s, int error);
 
 bool engine_journals(const struct engine *e); /* mode J */
 
+/* ---- tuning.c ---- */
+
+/* Takes the times over from the parameters. */
+void tuning_apply(struct engine *e);
+uint32_t tuning_watermark_percent(const struct engine *e);
+
 /* ---- range.c ---- */
 
 void range_lock(struct engine *e, struct range *range, uint64_t first_sector, uint64_t sectors,

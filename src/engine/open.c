@@ -12,7 +12,6 @@
 
 #include <stdlib.h>
 
-#define COMMIT_TIME_MS 10000u
 #define NO_GRANULARITY 0xffu /* log2_blocks_per_bitmap_bit of no bitmap that there can be */
 
 /* ---- What it is ---- */
@@ -144,18 +143,16 @@ static int open_memory(struct engine *e)
 
 static void init_fields(struct engine *e)
 {
-	const struct intact_params *p = &e->volume.params;
-
-	e->mode = p->mode ?: INTACT_MODE_JOURNAL;
+	e->mode = e->volume.params.mode ?: INTACT_MODE_JOURNAL;
 	e->read_only = e->read_only || e->mode == INTACT_MODE_RECOVERY;
 	e->spb = e->volume.geometry.sectors_per_block;
 	e->block_bytes = e->spb * SECTOR_BYTES;
 	e->tag_bytes = e->volume.geometry.tag_bytes;
 	e->salted = volume_is_salted(&e->volume);
 	e->slice_blocks_max = choose_slice_blocks(e);
-	e->commit_time_ns = 1000000ull * (p->commit_time_ms ?: COMMIT_TIME_MS);
 	e->commit.deadline_ns = UINT64_MAX;
 	e->dirty.deadline_ns = UINT64_MAX;
+	tuning_apply(e);
 	memset(e->discard_filler, 0xf6, sizeof(e->discard_filler));
 }
 

@@ -101,9 +101,7 @@ uint32_t ring_free_entries(const struct engine *e)
 
 bool ring_is_tight(const struct engine *e)
 {
-	uint32_t percent = e->volume.params.journal_watermark_percent < 0
-				   ? 50
-				   : (uint32_t)e->volume.params.journal_watermark_percent;
+	uint32_t percent = tuning_watermark_percent(e);
 
 	return ring_free_entries(e) <= (uint64_t)e->ring.entry_count * (100 - percent) / 100;
 }

@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ struct io_file {
 	int fd;
 	bool block_device;
 	bool in_memory;
+	dev_t numbers; /* of a block device */
 	uint64_t bytes;
 	char path[];
 };
@@ -106,6 +108,7 @@ static int measure(int fd, struct io_file *f, const struct intact_log *log)
 		return err;
 	f->block_device = S_ISBLK(st.st_mode);
 	f->in_memory = S_ISREG(st.st_mode) && is_in_memory(fd);
+	f->numbers = st.st_rdev;
 	f->bytes = (uint64_t)st.st_size;
 	if (f->block_device && ioctl(fd, BLKGETSIZE64, &f->bytes) < 0)
 		return refuse(log, "find the size of", f->path);
@@ -160,6 +163,15 @@ uint64_t io_file_bytes(const struct io_file *f)
 bool io_file_is_block_device(const struct io_file *f)
 {
 	return f->block_device;
+}
+
+bool io_file_numbers(const struct io_file *f, unsigned *ret_major, unsigned *ret_minor)
+{
+	if (!f->block_device)
+		return false;
+	*ret_major = major(f->numbers);
+	*ret_minor = minor(f->numbers);
+	return true;
 }
 
 bool io_file_is_in_memory(const struct io_file *f)

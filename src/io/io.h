@@ -105,6 +105,8 @@ int io_file_fd(const struct io_file *f);
 const char *io_file_path(const struct io_file *f);
 uint64_t io_file_bytes(const struct io_file *f); /* when it was opened */
 bool io_file_is_block_device(const struct io_file *f);
+/* False: no block device, and *ret are untouched. */
+bool io_file_numbers(const struct io_file *f, unsigned *ret_major, unsigned *ret_minor);
 bool io_file_is_in_memory(const struct io_file *f); /* no device: I/O on it does not wait */
 
 /* Reads exactly so many bytes, on the calling thread, without a context: for superblocks. 0,

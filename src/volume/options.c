@@ -5,6 +5,7 @@
  */
 #include "base/message.h"
 #include "base/num.h"
+#include "volume/params.h"
 
 #include <errno.h>
 #include <intact.h>
@@ -208,6 +209,15 @@ static int take_value(struct gathered *g, struct intact_params *p, const struct 
 	return -EINVAL;
 }
 
+static int refuse_value(const struct gathered *g, const struct row *row, const char *value)
+{
+	if (row->kind == MODE && is_on(value))
+		message_error(g->log, "%s: another mode was given already", row->name);
+	else
+		message_error(g->log, "%s: %s is not a valid value", row->name, value);
+	return -EINVAL;
+}
+
 static int take(struct gathered *g, struct intact_params *p, const struct intact_option *option)
 {
 	const struct row *row = find_row(option->name);
@@ -220,11 +230,7 @@ static int take(struct gathered *g, struct intact_params *p, const struct intact
 	if (row->in_table)
 		g->beside_table = row->name;
 	err = take_value(g, p, row, option->value);
-	if (err == -EINVAL && row->kind == MODE && is_on(option->value))
-		message_error(g->log, "%s: another mode was given already", row->name);
-	else if (err == -EINVAL)
-		message_error(g->log, "%s: %s is not a valid value", row->name, option->value);
-	return err;
+	return err == -EINVAL ? refuse_value(g, row, option->value) : err;
 }
 
 /* ---- Putting it together ---- */
@@ -311,4 +317,64 @@ int intact_params_from_options(struct intact_params *params, const struct intact
 			return err;
 	}
 	return put_together(&g, params);
+}
+
+/* ---- Changing an open volume ---- */
+
+static const struct row journal_row = {
+	"integrity-journal", MODE, AT(mode), INTACT_MODE_JOURNAL, true,
+};
+
+static bool is_changeable(const struct row *row)
+{
+	static const char *const names[] = {
+		"journal-watermark", "journal-commit-time",  "bitmap-flush-time",
+		"allow-discards",    "integrity-no-journal", "integrity-bitmap-mode",
+		"integrity-journal",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(row->name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int change(struct gathered *g, struct intact_params *p, const struct intact_option *option)
+{
+	bool journal = strcmp(option->name, journal_row.name) == 0;
+	const struct row *row = journal ? &journal_row : find_row(option->name);
+	int err;
+
+	if (!row) {
+		message_error(g->log, "unknown option %s", option->name);
+		return -EINVAL;
+	}
+	if (!is_changeable(row)) {
+		message_error(g->log, "%s cannot be changed while the volume is open", row->name);
+		return -EINVAL;
+	}
+	if (row->kind == SWITCH && strcmp(option->value, "false") == 0) {
+		*(bool *)((uint8_t *)p + row->offset) = false;
+		return 0;
+	}
+	err = take_value(g, p, row, option->value);
+	return err == -EINVAL ? refuse_value(g, row, option->value) : err;
+}
+
+int params_change(struct intact_params *params, const struct intact_option *options, size_t count,
+		  const struct intact_log *log)
+{
+	struct gathered g = {.log = log};
+	enum intact_mode mode = params->mode;
+
+	params->mode = 0; /* so that a second one is noticed */
+	for (size_t i = 0; i < count; i++) {
+		int err = change(&g, params, &options[i]);
+
+		if (err)
+			return err;
+	}
+	params->mode = params->mode ?: mode;
+	return 0;
 }
