@@ -4,6 +4,8 @@
  *
  *	start -> (plugin: "ready") announce -> signal -> (plugin: "closed") -> exit status
  *
+ * When nbdkit itself aborts, the plugin shuts the volume down first ("aborted"), and it is started again.
+ *
  * Options go to the plugin under their own names. A table line may have keys in it: it goes through
  * a file without name, because arguments are for all to see.
  */
@@ -41,9 +43,12 @@ struct server {
 	int tell_fd;   /* its end */
 	int signal_fd;
 	pid_t pid;
+	bool announced;
 	bool ready;
 	bool closed;
-	int result; /* of the plugin, 0 or negative errno */
+	bool aborted;  /* closed because of nbdkit */
+	bool stopping; /* somebody has asked for it */
+	int result;    /* of the plugin, 0 or negative errno */
 };
 
 /* ---- Arguments ---- */
@@ -367,10 +372,11 @@ static void hear_line(struct server *s, const char *line)
 	if (sscanf(line, "%*s %d", &number) != 1)
 		return;
 	if (strncmp(line, "ready ", 6) == 0) {
-		s->ready = true;
+		s->ready = s->announced = true;
 		announce(s);
-	} else if (strncmp(line, "closed ", 7) == 0) {
+	} else if (strncmp(line, "closed ", 7) == 0 || strncmp(line, "aborted ", 8) == 0) {
 		s->closed = true;
+		s->aborted = line[0] == 'a';
 		s->result = -number;
 	} else if (strncmp(line, "failed ", 7) == 0) {
 		s->result = -number;
@@ -401,8 +407,10 @@ static void pass_signal_on(struct server *s)
 {
 	struct signalfd_siginfo info;
 
-	if (read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
-		kill(s->pid, SIGTERM);
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	s->stopping = true;
+	kill(s->pid, SIGTERM);
 }
 
 static void listen_to_it(struct server *s)
@@ -428,7 +436,10 @@ static int judge(const struct server *s, int wait_status)
 {
 	if (!s->ready)
 		return s->result ? exit_status(s->result) : EXIT_FAILED;
-	if (WIFSIGNALED(wait_status))
+	if (s->aborted)
+		complain("warning: nbdkit has aborted, as it may when a client hangs up; "
+			 "the volume was shut down before");
+	else if (WIFSIGNALED(wait_status))
 		complain("nbdkit was killed by signal %d; the volume was not shut down",
 			 WTERMSIG(wait_status));
 	else if (!s->closed)
@@ -440,7 +451,7 @@ static void print_result(const struct server *s, int status)
 {
 	const char *result = status == EXIT_WELL ? "clean" : "failed";
 
-	if (!s->ready)
+	if (!s->announced)
 		return;
 	printf(s->options->json ? "{\"result\": \"%s\"}\n" : "result: %s\n", result);
 }
@@ -448,28 +459,53 @@ static void print_result(const struct server *s, int status)
 static int finish(struct server *s)
 {
 	int wait_status = 0;
-	int status;
 
 	while (waitpid(s->pid, &wait_status, 0) < 0 && errno == EINTR)
 		continue;
 	/* It was not there before; and is nbdkit's unless that could not even bind it. */
 	if (s->socket_path[0] && (s->ready || s->result))
 		unlink(s->socket_path);
-	status = judge(s, wait_status);
-	print_result(s, status);
-	return status;
+	return judge(s, wait_status);
 }
 
-static void release(struct server *s)
+static void close_fd(int *fd)
 {
-	const int fds[] = {s->table_fd, s->report_fd, s->tell_fd, s->signal_fd};
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
 
-	for (unsigned i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
-		if (fds[i] >= 0)
-			close(fds[i]);
-	}
-	for (unsigned i = 0; i < ARGUMENTS_MAX; i++)
+/* What one nbdkit has had. */
+static void release_process(struct server *s)
+{
+	close_fd(&s->table_fd);
+	close_fd(&s->report_fd);
+	close_fd(&s->tell_fd);
+	for (unsigned i = 0; i < ARGUMENTS_MAX; i++) {
 		free(s->arguments[i]);
+		s->arguments[i] = NULL;
+	}
+	s->argument_count = 0;
+}
+
+/* From its start to its end. */
+static int run(struct server *s)
+{
+	int status = make_table_file(s);
+
+	s->ready = s->closed = s->aborted = false;
+	if (status == EXIT_WELL)
+		status = open_report(s);
+	if (status == EXIT_WELL)
+		status = add_all(s);
+	if (status == EXIT_WELL)
+		status = start(s);
+	if (status == EXIT_WELL) {
+		listen_to_it(s);
+		status = finish(s);
+	}
+	release_process(s);
+	return status;
 }
 
 int cmd_serve(struct options *options)
@@ -484,19 +520,13 @@ int cmd_serve(struct options *options)
 	int status = choose_paths(&s);
 
 	if (status == EXIT_WELL)
-		status = make_table_file(&s);
-	if (status == EXIT_WELL)
-		status = open_report(&s);
-	if (status == EXIT_WELL)
-		status = add_all(&s);
-	if (status == EXIT_WELL)
 		status = catch_signals(&s);
-	if (status == EXIT_WELL)
-		status = start(&s);
-	if (status == EXIT_WELL) {
-		listen_to_it(&s);
-		status = finish(&s);
+	while (status == EXIT_WELL) {
+		status = run(&s);
+		if (!s.aborted || s.stopping)
+			break;
 	}
-	release(&s);
+	print_result(&s, status);
+	close_fd(&s.signal_fd);
 	return status;
 }

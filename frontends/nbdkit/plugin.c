@@ -198,12 +198,22 @@ static int open_volume(void)
 	return err;
 }
 
-static int close_volume(void)
+static int shut_down(void)
 {
-	int err = intact_close(plugin.volume);
+	int err;
 
+	status_close(plugin.status);
+	plugin.status = NULL;
+	err = intact_close(plugin.volume);
 	plugin.volume = NULL;
+	if (err)
+		nbdkit_error("the volume was not shut down cleanly: %s", strerror(-err));
 	return err;
+}
+
+static void abandon_nbdkit(void)
+{
+	report("aborted", -shut_down());
 }
 
 /* Not before the server has forked: the volume has a thread. */
@@ -214,21 +224,18 @@ static int plugin_after_fork(void)
 	intact_params_done(&plugin.params);
 	if (!err && plugin.status_path)
 		err = status_open(plugin.volume, plugin.status_path, &plugin.status);
+	if (!err)
+		err = rescue_start(abandon_nbdkit);
 	if (err)
-		(void)close_volume();
+		(void)shut_down();
 	report(err ? "failed" : "ready", -err);
 	return err ? -1 : 0;
 }
 
 static void plugin_cleanup(void)
 {
-	int err;
-
-	status_close(plugin.status);
-	err = close_volume();
-	if (err)
-		nbdkit_error("the volume was not shut down cleanly: %s", strerror(-err));
-	report("closed", -err);
+	rescue_stop();
+	report("closed", -shut_down());
 }
 
 static void plugin_unload(void)
@@ -248,8 +255,14 @@ static void *plugin_open(int read_only)
 
 static int64_t plugin_get_size(void *handle)
 {
+	int64_t bytes = -1;
+
 	(void)handle;
-	return (int64_t)(intact_sectors(plugin.volume) * 512);
+	if (rescue_enter()) {
+		bytes = (int64_t)(intact_sectors(plugin.volume) * 512);
+		rescue_leave();
+	}
+	return bytes;
 }
 
 /* Less than a block is possible, but then the block is read first. */
@@ -257,9 +270,12 @@ static int plugin_block_size(void *handle, uint32_t *minimum, uint32_t *preferre
 			     uint32_t *maximum)
 {
 	(void)handle;
+	if (!rescue_enter())
+		return -1;
 	*minimum = 1;
 	*preferred = intact_block_bytes(plugin.volume);
 	*maximum = REQUEST_BYTES_MAX;
+	rescue_leave();
 	return 0;
 }
 
@@ -305,38 +321,68 @@ static unsigned flags_of(uint32_t nbdkit_flags)
 
 static int plugin_pread(void *handle, void *buffer, uint32_t bytes, uint64_t offset, uint32_t flags)
 {
+	int r = -ESHUTDOWN;
+
 	(void)handle;
 	(void)flags;
-	return answer(intact_pread(plugin.volume, buffer, bytes, offset));
+	if (rescue_enter()) {
+		r = intact_pread(plugin.volume, buffer, bytes, offset);
+		rescue_leave();
+	}
+	return answer(r);
 }
 
 static int plugin_pwrite(void *handle, const void *buffer, uint32_t bytes, uint64_t offset,
 			 uint32_t flags)
 {
+	int r = -ESHUTDOWN;
+
 	(void)handle;
-	return answer(intact_pwrite(plugin.volume, buffer, bytes, offset, flags_of(flags)));
+	if (rescue_enter()) {
+		r = intact_pwrite(plugin.volume, buffer, bytes, offset, flags_of(flags));
+		rescue_leave();
+	}
+	return answer(r);
 }
 
 static int plugin_trim(void *handle, uint32_t bytes, uint64_t offset, uint32_t flags)
 {
+	int r = -ESHUTDOWN;
+
 	(void)handle;
-	return answer(intact_discard(plugin.volume, bytes, offset, flags_of(flags)));
+	if (rescue_enter()) {
+		r = intact_discard(plugin.volume, bytes, offset, flags_of(flags));
+		rescue_leave();
+	}
+	return answer(r);
 }
 
 /* A fast zero is one that costs less than writing; ours never does. */
 static int plugin_zero(void *handle, uint32_t bytes, uint64_t offset, uint32_t flags)
 {
+	int r = -ESHUTDOWN;
+
 	(void)handle;
 	if (flags & NBDKIT_FLAG_FAST_ZERO)
 		return answer(-EOPNOTSUPP);
-	return answer(intact_write_zeroes(plugin.volume, bytes, offset, flags_of(flags)));
+	if (rescue_enter()) {
+		r = intact_write_zeroes(plugin.volume, bytes, offset, flags_of(flags));
+		rescue_leave();
+	}
+	return answer(r);
 }
 
 static int plugin_flush(void *handle, uint32_t flags)
 {
+	int r = -ESHUTDOWN;
+
 	(void)handle;
 	(void)flags;
-	return answer(intact_flush(plugin.volume));
+	if (rescue_enter()) {
+		r = intact_flush(plugin.volume);
+		rescue_leave();
+	}
+	return answer(r);
 }
 
 static struct nbdkit_plugin nbdkit_plugin = {
