@@ -34,11 +34,16 @@ for delay in 0.02 0.05 0.1 0.03 0.2 0.01 0.06 0.15; do
 done
 ! grep -q 'was not shut down' "$work/said" || fail "killed: $(cat "$work/said")"
 
-# Clients that leave of themselves, in the middle of it all: a copy that cannot be written.
+stopped
+sound "$volume"
+
+# Clients that leave of themselves, in the middle of it all, since they have met a bad block.
+volume=$(copy_image jclean-sha256-4096)
+flip_byte "$volume" $(($(data_offset "$volume" 4904) + 1234))
+serve --integrity-no-journal "$volume"
 for _ in 1 2 3 4 5; do
-	! nbdcopy "$uri" /dev/full 2>/dev/null || fail "the copy went to nowhere"
+	! nbdcopy "$uri" "$work/copy" 2>/dev/null || fail "the whole can be copied"
 	answered
 done
 stopped
 ! grep -q 'was not shut down' "$work/said" || fail "killed: $(cat "$work/said")"
-sound "$volume"
