@@ -90,6 +90,11 @@ static uint64_t number(struct json_object *o, const char *key)
 	return json_object_get_uint64(member(o, key));
 }
 
+static const char *text(struct json_object *o, const char *key)
+{
+	return json_object_get_string(member(o, key)) ?: "";
+}
+
 static void print_requests(struct json_object *requests)
 {
 	if (!json_object_is_type(requests, json_type_object))
@@ -110,6 +115,8 @@ static void print_text(struct json_object *o)
 
 	printf("sectors: %" PRIu64 "\n", number(o, "sectors"));
 	printf("block size: %" PRIu64 " bytes\n", number(o, "block_size"));
+	printf("integrity: %s\n", text(o, "integrity"));
+	printf("driver: %s\n", text(o, "driver"));
 	printf("mismatches: %" PRIu64 "\n", number(o, "mismatches"));
 	if (recalc)
 		printf("recalculated: %" PRIu64 " of %" PRIu64 " sectors\n",

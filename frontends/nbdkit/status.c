@@ -65,10 +65,14 @@ static void print_requests(FILE *to, const struct intact_status *s)
 			s->latency_max_ns[op]);
 }
 
-static void print_status(FILE *to, const struct intact *volume, const struct intact_status *s)
+static void print_status(FILE *to, const struct intact_info *info, const struct intact_status *s)
 {
-	fprintf(to, "{\"version\":1,\"sectors\":%" PRIu64 ",\"block_size\":%" PRIu32,
-		intact_sectors(volume), intact_block_bytes(volume));
+	fprintf(to, "{\"version\":1,\"sectors\":%" PRIu64 ",\"block_size\":%" PRIu32, info->sectors,
+		info->block_bytes);
+	fputs(",\"integrity\":", to);
+	print_string(to, info->hash);
+	fputs(",\"driver\":", to);
+	print_string(to, info->driver);
 	fprintf(to, ",\"mismatches\":%" PRIu64 ",\"provided_data_sectors\":%" PRIu64, s->mismatches,
 		s->provided_data_sectors);
 	if (s->recalc_sector == INTACT_NO_SECTOR)
@@ -93,6 +97,7 @@ static void tell(const struct status_server *s, int fd)
 {
 	const struct timeval patience = {.tv_sec = TELL_MS_MAX / 1000};
 	struct intact_status status;
+	struct intact_info info;
 	char *text = NULL;
 	size_t bytes = 0;
 	FILE *to = open_memstream(&text, &bytes);
@@ -100,7 +105,8 @@ static void tell(const struct status_server *s, int fd)
 	if (!to)
 		return;
 	intact_get_status(s->volume, &status);
-	print_status(to, s->volume, &status);
+	intact_get_info(s->volume, &info);
+	print_status(to, &info, &status);
 	if (fclose(to) == 0) {
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 		(void)send(fd, text, bytes, MSG_NOSIGNAL);

@@ -11,11 +11,12 @@ def count: type == "number" and . >= 0 and . == floor;
 def are($names): keys == ($names | sort);
 are(["version", "sectors", "block_size", "mismatches", "provided_data_sectors", "recalc_sector",
 	"journal_entries", "journal_entries_free", "dirty_regions", "in_flight", "failure",
-	"requests"]) and
+	"requests", "integrity", "driver"]) and
+([.integrity, .driver] | all(type == "string")) and
 (.version | . == 1) and
 (.failure | . == null or type == "string") and
 (.recalc_sector | . == null or count) and
-(del(.failure, .recalc_sector, .requests) | all(count)) and
+(del(.failure, .recalc_sector, .requests, .integrity, .driver) | all(count)) and
 (.journal_entries >= .journal_entries_free) and
 (.requests | are(["read", "write", "flush", "discard", "write_zeroes"]) and all(
 	are(["finished", "latency_ns", "latency_max_ns"]) and all(count) and
@@ -28,6 +29,7 @@ expect 0 status --json "$nbd"
 jq -e -f "$work/schema.jq" "$work/out" >/dev/null || fail "the JSON is not as promised"
 json_is .sectors 7664
 json_is .block_size 4096
+json_is .integrity '"sha256"'
 json_is .failure null
 json_is .recalc_sector null
 json_is .requests.write.finished 0
@@ -41,6 +43,7 @@ expect 0 status "$nbd.status" # its own name as well
 has_line out 'sectors: 7664'
 has_line out 'block size: 4096 bytes'
 has out 'journal: 5 of '
+has_line out 'integrity: sha256'
 has_line out 'state: running'
 has out 'write: 5 requests'
 stopped
@@ -54,6 +57,14 @@ stopped
 
 refused 4 "cannot ask $nbd: No such file or directory" status "$nbd"
 refused 2 'which socket?' status
+
+# Who computes the tags: as was asked for.
+serve --digest-driver simulated:latency=10 "$volume"
+expect 0 status --json "$nbd"
+json_is .driver '"simulated"'
+expect 0 status "$nbd"
+has_line out 'driver: simulated'
+stopped
 
 # A recalculation shows how far it is.
 serve --integrity-recalculate-reset "$volume"
