@@ -26,22 +26,38 @@ struct status_call {
 /* On its way from a thread that waits for it to the loop; one at a time (`changing`). */
 struct change {
 	const struct intact_params *params;
+	struct engine
+		*next; /* to follow the volume's; or NULL: that is retuned. Then: the one before */
 	int result;
 	struct waiter waiter;
 };
 
-struct intact {
+/* Where an engine's messages go: to who changes the volume while he waits, else to the volume's. */
+struct relay {
+	struct intact *volume;
+	const struct intact_log *other; /* or NULL */
 	struct intact_log log;
-	bool own_loop; /* the caller runs it */
+	char said[200]; /* the last that was an error */
+};
+
+struct intact {
+	struct intact_log log; /* to `sink`, one at a time */
+	struct intact_log sink;
+	pthread_mutex_t saying;
+	struct relay relays[2]; /* of the engine, and of one that is to follow */
+	unsigned relay;		/* the engine's */
+	bool own_loop;		/* the caller runs it */
 	struct io_file *device;
 	struct io_file *data_device; /* or NULL */
 	struct io_context *io;
 	int fd; /* of the context, when the caller runs the loop */
 	struct engine *engine;
 	uint32_t block_bytes;
-	uint64_t bytes;
+	uint32_t tag_bytes;
+	bool has_hash;
 	pthread_t thread;
 	bool shutting; /* engine_shutdown was called */
+	bool draining; /* … for a change: requests wait in the queue */
 
 	pthread_mutex_t running;    /* what stands above is used with it held */
 	uint64_t sleeping_until_ns; /* the loop's thread; 0 when it is not asleep */
@@ -52,6 +68,7 @@ struct intact {
 	bool asleep;			  /* the loop waits, or is about to: wake it */
 	bool digests_ready;		  /* a driver has called */
 	bool closing;
+	uint64_t bytes;		  /* of the mapping */
 	pthread_rwlock_t partial; /* held for writing while a part of a block is written */
 
 	pthread_mutex_t changing; /* held by who changes the volume, all the while */
@@ -77,8 +94,14 @@ void loop_close(struct intact *v);
 /* Hands a change to the loop and waits for its end: 0, or what failed. */
 int loop_change(struct intact *v, struct change *change);
 
-/* The loop's part of it (change.c); true when it did something. */
+/* The loop's part of it (change.c), on its own thread; true when it did something. */
 bool change_run(struct intact *v);
+
+/* What engines of this volume are given, as the devices are now. */
+struct engine_world engine_world_of(struct intact *v, struct relay *relay);
+
+/* The engine is a new one: what others look at. */
+void engine_looked_at(struct intact *v);
 
 /* A thread that runs the loop; its end, after loop_close. */
 int loop_start(struct intact *v);

@@ -64,7 +64,9 @@ struct pieces {
 
 static bool within(const struct intact *v, uint64_t bytes, uint64_t offset)
 {
-	return offset <= v->bytes && bytes <= v->bytes - offset;
+	uint64_t end = intact_sectors(v) * SECTOR_BYTES;
+
+	return offset <= end && bytes <= end - offset;
 }
 
 static bool is_whole_blocks(const struct intact *v, uint64_t bytes, uint64_t offset)

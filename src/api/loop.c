@@ -86,6 +86,8 @@ static bool take_submitted(struct intact *v)
 	struct intact_request *req;
 	bool any = false;
 
+	if (v->draining)
+		return false;
 	while ((req = queue_pop(&v->queue)) != NULL) {
 		engine_submit(v->engine, req);
 		any = true;
@@ -121,7 +123,6 @@ static bool take_from_others(struct intact *v)
 	bool any = take_submitted(v);
 
 	answer_status_calls(v);
-	any = change_run(v) || any;
 	any = __atomic_exchange_n(&v->digests_ready, false, __ATOMIC_ACQ_REL) || any;
 	return begin_shutdown(v) || any;
 }
@@ -135,18 +136,24 @@ static bool turn(struct intact *v)
 	return engine_run(v->engine) || any;
 }
 
+/* A change has come that has not begun. */
+static bool must_change(struct intact *v)
+{
+	return !v->draining && __atomic_load_n(&v->change, __ATOMIC_ACQUIRE);
+}
+
 /* False: there is something to do after all. */
 static bool fall_asleep(struct intact *v)
 {
 	(void)__atomic_exchange_n(&v->asleep, true, __ATOMIC_ACQ_REL);
-	return !take_from_others(v);
+	return !take_from_others(v) && !must_change(v);
 }
 
 static void run_until_idle(struct intact *v)
 {
 	__atomic_store_n(&v->asleep, false, __ATOMIC_RELAXED);
 	do {
-		while (turn(v))
+		while (turn(v) || change_run(v))
 			continue;
 	} while (!fall_asleep(v));
 }
@@ -165,13 +172,19 @@ static void sleep_until_due(struct intact *v)
 	v->sleeping_until_ns = 0;
 }
 
+/* An engine that is shut for a change is not the end. */
+static bool is_shut(struct intact *v, int *ret_result)
+{
+	return v->shutting && engine_is_shut(v->engine, ret_result);
+}
+
 int loop_until_shut(struct intact *v)
 {
 	int result;
 
 	pthread_mutex_lock(&v->running);
 	run_until_idle(v);
-	while (!engine_is_shut(v->engine, &result)) {
+	while (!is_shut(v, &result)) {
 		sleep_until_due(v);
 		run_until_idle(v);
 	}
@@ -181,7 +194,9 @@ int loop_until_shut(struct intact *v)
 
 /* ---- Guests ---- */
 
-/* True: the loop's thread is to go on. A guest does not stay for the others' sake for long. */
+/* True: the loop's thread is to go on. A guest does not stay for the others' sake for long, and
+ * leaves changes to that thread: they wait for their I/O.
+ */
 static bool run_as_guest(struct intact *v, const struct waiter *waiter)
 {
 	unsigned turns_left = GUEST_TURNS;
@@ -191,6 +206,8 @@ static bool run_as_guest(struct intact *v, const struct waiter *waiter)
 			if (waiter_is_told(waiter) && turns_left-- == 0)
 				return true;
 		}
+		if (must_change(v))
+			return true;
 	} while (!fall_asleep(v));
 	return !io_may_sleep(v->io) || engine_deadline_ns(v->engine) < v->sleeping_until_ns;
 }
@@ -203,7 +220,7 @@ void loop_submit_and_wait(struct intact *v, struct intact_request *req, struct w
 	if (__atomic_exchange_n(&v->asleep, false, __ATOMIC_ACQ_REL)) {
 		/* Who has it may be past the point where he would see the request. */
 		if (!v->own_loop && pthread_mutex_trylock(&v->running) == 0) {
-			to_go_on = run_as_guest(v, waiter);
+			to_go_on = v->draining || run_as_guest(v, waiter);
 			pthread_mutex_unlock(&v->running);
 		}
 		if (to_go_on)

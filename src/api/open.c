@@ -11,6 +11,7 @@
 #include "volume/params.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -89,9 +90,9 @@ static uint64_t sectors_of(const struct io_file *file)
 	return file ? io_file_bytes(file) / SECTOR_BYTES : 0;
 }
 
-static int open_engine(struct intact *v, const struct intact_params *params, bool read_only)
+struct engine_world engine_world_of(struct intact *v, struct relay *relay)
 {
-	const struct engine_world world = {
+	return (struct engine_world){
 		.io = v->io,
 		.device = v->device,
 		.data_device = v->data_device ?: v->device,
@@ -101,17 +102,33 @@ static int open_engine(struct intact *v, const struct intact_params *params, boo
 		.random = random_bytes,
 		.wake = loop_digests_ready,
 		.opaque = v,
-		.log = &v->log,
+		.log = &relay->log,
 	};
+}
+
+void engine_looked_at(struct intact *v)
+{
+	__atomic_store_n(&v->bytes, engine_sectors(v->engine) * SECTOR_BYTES, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&v->facts);
+	engine_info(v->engine, &v->info);
+	pthread_mutex_unlock(&v->facts);
+}
+
+static int open_engine(struct intact *v, struct intact_params *params, bool read_only)
+{
+	struct engine_world world = engine_world_of(v, &v->relays[v->relay]);
 	int err = engine_open(params, read_only, &world, &v->engine);
 
 	if (err)
 		return err;
-	v->bytes = engine_sectors(v->engine) * SECTOR_BYTES;
-	v->block_bytes = engine_block_sectors(v->engine) * SECTOR_BYTES;
-	engine_info(v->engine, &v->info);
-	v->params.mode = v->info.mode;
-	v->params.length_sectors = v->info.sectors;
+	engine_looked_at(v);
+	v->block_bytes = v->info.block_bytes;
+	v->tag_bytes = v->info.tag_bytes;
+	v->has_hash = engine_has_hash(v->engine);
+	/* What was chosen now stays; what was done now is not to be done by a change. */
+	params->mode = v->info.mode;
+	params->length_sectors = v->info.sectors;
+	params->reset_recalculate = false;
 	return 0;
 }
 
@@ -136,6 +153,7 @@ static void destroy(struct intact *v)
 	pthread_mutex_destroy(&v->changing);
 	pthread_rwlock_destroy(&v->partial);
 	pthread_mutex_destroy(&v->running);
+	pthread_mutex_destroy(&v->saying);
 	free(v);
 }
 
@@ -150,14 +168,42 @@ static void init_partial(struct intact *v)
 	pthread_rwlockattr_destroy(&attr);
 }
 
+/* Whoever speaks: the caller's function is called by one at a time. */
+static void say(void *opaque, enum intact_level level, const char *text)
+{
+	struct intact *v = opaque;
+
+	pthread_mutex_lock(&v->saying);
+	message_emit(&v->sink, level, "%s", text);
+	pthread_mutex_unlock(&v->saying);
+}
+
+static void relay(void *opaque, enum intact_level level, const char *text)
+{
+	struct relay *r = opaque;
+
+	if (level == INTACT_ERROR)
+		(void)snprintf(r->said, sizeof(r->said), "%s", text);
+	message_emit(r->other ?: &r->volume->log, level, "%s", text);
+}
+
+static void init_logs(struct intact *v, const struct intact_log *log)
+{
+	pthread_mutex_init(&v->saying, NULL);
+	if (log)
+		v->sink = *log;
+	v->log = (struct intact_log){say, v};
+	for (unsigned i = 0; i < 2; i++)
+		v->relays[i] = (struct relay){.volume = v, .log = {relay, &v->relays[i]}};
+}
+
 static int create(unsigned flags, const struct intact_log *log, struct intact **ret)
 {
 	struct intact *v = calloc(1, sizeof(*v));
 
 	if (!v)
 		return -ENOMEM;
-	if (log)
-		v->log = *log;
+	init_logs(v, log);
 	v->own_loop = flags & INTACT_OPEN_OWN_LOOP;
 	v->asleep = v->own_loop;
 	v->fd = -1;
@@ -217,7 +263,7 @@ int intact_close(struct intact *v)
 
 uint64_t intact_sectors(const struct intact *v)
 {
-	return v->bytes / SECTOR_BYTES;
+	return __atomic_load_n(&v->bytes, __ATOMIC_RELAXED) / SECTOR_BYTES;
 }
 
 uint32_t intact_block_bytes(const struct intact *v)
@@ -227,10 +273,10 @@ uint32_t intact_block_bytes(const struct intact *v)
 
 uint32_t intact_tag_bytes(const struct intact *v)
 {
-	return engine_tag_bytes(v->engine);
+	return v->tag_bytes;
 }
 
 bool intact_has_hash(const struct intact *v)
 {
-	return engine_has_hash(v->engine);
+	return v->has_hash;
 }

@@ -176,10 +176,10 @@ static int judge_request(const struct engine *e, const struct intact_request *re
 {
 	bool writes = req->op != INTACT_READ && req->op != INTACT_FLUSH;
 
-	if (e->shutdown != SHUTDOWN_NOT)
-		return -ESHUTDOWN;
 	if (e->failed)
 		return -EIO;
+	if (e->shutdown != SHUTDOWN_NOT)
+		return -ESHUTDOWN;
 	if (req->op == INTACT_FLUSH)
 		return req->sectors == 0 ? 0 : -EINVAL;
 	if ((req->first_sector | req->sectors) & (e->spb - 1) || req->sectors == 0)

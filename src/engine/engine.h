@@ -84,6 +84,29 @@ void engine_status(const struct engine *e, struct intact_status *ret);
 /* All but the devices' names. */
 void engine_info(const struct engine *e, struct intact_info *ret);
 
+/* An engine that is to follow a running one on its devices, with other parameters: all that can be
+ * refused, or that needs memory, before anything is stopped. Nothing is read or written; any thread.
+ * params->length_sectors 0 is as long as the devices of this world allow. recalculate_new: the
+ * sectors that come in get tags for what is there.
+ *
+ *   -ENOSPC  they do not allow that length
+ *   -EINVAL  the length is not whole blocks; recalculation without internal hash
+ *   … and those of engine_open that do not come from the device
+ */
+int engine_prepare(const struct engine *before, const struct intact_params *params,
+		   bool recalculate_new, const struct engine_world *world, struct engine **ret);
+
+/* Whether what the running one would leave behind lets the other one follow. */
+int engine_may_follow(const struct engine *before, struct engine *e);
+
+/* Activates it: as engine_open, without taking memory. The one before is shut, cleanly; its counts
+ * go on. After a failure e is only to be closed.
+ */
+int engine_follow(struct engine *e, const struct engine *before);
+
+/* The one that is shut is what is left, as nobody could follow: stopped, for this reason. */
+void engine_stop(struct engine *e, const char *reason);
+
 /* Takes over what can be changed while requests are under way: watermark, times, and whether
  * discards are allowed.
  */

@@ -424,7 +424,10 @@ enum shutdown_state {
 struct engine {
 	struct volume volume;
 	struct engine_world world;
-	bool read_only; /* nothing may be written */
+	bool read_only;		   /* nothing may be written */
+	bool follows;		   /* another engine ran before on these devices (follow.c) */
+	uint64_t recalculate_from; /* sectors that come in then; UINT64_MAX: none */
+	struct sb activated;	   /* the superblock as it was activated; unchanged then */
 	enum intact_mode mode;
 	uint32_t block_bytes;
 	uint32_t spb; /* sectors per block */
@@ -451,6 +454,7 @@ struct engine {
 	uint8_t *zeroes;      /* SLICE_DATA_BYTES_MAX */
 	uint8_t *junk;	      /* a block that nobody reads */
 	uint8_t *erase_bytes; /* a section, and the message of its MAC */
+	uint8_t *scan_bytes;  /* replay.c; one for each section */
 	uint8_t discard_filler[SB_TAG_BYTES_MAX];
 	uint64_t commit_time_ns;
 	uint8_t *tag_memory;
@@ -617,8 +621,10 @@ void dirty_recalculated(struct engine *e, uint64_t region);
 
 /* ---- recalculate.c ---- */
 
-int recalculate_open(struct engine *e);
+int recalculate_open(struct engine *e); /* memory */
 void recalculate_close(struct engine *e);
+/* The area is known: goes on where it was, if there is anything to be done. */
+int recalculate_begin(struct engine *e);
 void recalculate_run(struct engine *e);
 /* Whether the tag of the block at this sector need not fit. */
 bool recalculate_pending(const struct engine *e, uint64_t sector);
@@ -640,9 +646,24 @@ int replay_superblock(struct engine *e); /* writes it */
 int replay_flush(struct engine *e);
 /* Empty sections with a sequence: not durable yet. */
 int replay_erase(struct engine *e, uint32_t first, uint32_t count, unsigned sequence);
-int replay_open(struct engine *e);
+int replay_open(struct engine *e); /* memory */
+void replay_close(struct engine *e);
+int replay_run(struct engine *e);
 
-/* ---- open.c ---- */
+/* ---- open.c: the steps of an activation ---- */
+
+/* *ret is to be closed also after a failure, if it is not NULL. */
+int open_create(const struct intact_params *params, bool read_only,
+		const struct engine_world *world, struct engine **ret);
+/* Reads the superblock and takes it for the volume's. */
+int open_superblock(struct engine *e, uint8_t bytes[SB_BYTES]);
+int open_check_writable(const struct engine *e);
+/* What the parameters make of the superblock. */
+void open_apply_params(struct engine *e);
+/* All memory, and digests. Superblock, geometry and length are known. */
+int open_memory(struct engine *e);
+/* The journal area, and the superblock. Allocates nothing; may wait. */
+int open_activate(struct engine *e);
 
 /* Makes the area of a bitmap an empty journal; dirty: some regions' tags need not fit. May wait. */
 int leave_bitmap(struct engine *e, bool dirty);

@@ -4,6 +4,9 @@
  *
  *	superblock -> parameters -> memory -> journal replayed, or bitmap read -> superblock updated -> ready
  *
+ * An engine that follows another one (follow.c) comes in by the middle: what precedes the journal is
+ * done while the other one still runs, and from there on nothing allocates.
+ *
  * The journal area is either a journal or a bitmap; the DIRTY_BITMAP flag says which, and is
  * changed so that at no moment a crash leaves one to be taken for the other (enter_bitmap,
  * leave_bitmap).
@@ -16,25 +19,20 @@
 
 /* ---- What it is ---- */
 
-static int read_superblock(struct engine *e)
+int open_superblock(struct engine *e, uint8_t bytes[SB_BYTES])
 {
 	const struct intact_params *p = &e->volume.params;
-	uint8_t bytes[SB_BYTES];
 	struct volume *v = &e->volume;
 	int r;
 
 	if (p->start_sector > v->device_sectors || v->device_sectors - p->start_sector < SB_SECTORS)
 		return volume_refuse(v, "%s ends before the superblock at sector %llu", p->device,
 				     (unsigned long long)p->start_sector);
-	r = replay_read(e, p->start_sector * SECTOR_BYTES, bytes, sizeof(bytes));
-	r = r ?: volume_decode(v, bytes);
-	r = r ?: volume_check_params(v);
-	r = r ?: volume_make_geometry(v, false);
-	r = r ?: volume_choose_length(v);
-	return r ?: volume_check_mac(v, bytes);
+	r = replay_read(e, p->start_sector * SECTOR_BYTES, bytes, SB_BYTES);
+	return r ?: volume_decode(v, bytes);
 }
 
-static int check_writable(const struct engine *e)
+int open_check_writable(const struct engine *e)
 {
 	const struct volume *v = &e->volume;
 
@@ -47,19 +45,24 @@ static int check_writable(const struct engine *e)
 	return 0;
 }
 
-static void apply_params(struct engine *e)
+static void recalculate_from(struct sb *sb, uint64_t sector)
+{
+	if (!(sb->flags & SB_RECALCULATING) || sector < sb->recalc_sector)
+		sb->recalc_sector = sector;
+	sb->flags |= SB_RECALCULATING;
+}
+
+void open_apply_params(struct engine *e)
 {
 	const struct intact_params *p = &e->volume.params;
 	struct sb *sb = &e->volume.sb;
 
-	if (p->recalculate && !(sb->flags & SB_RECALCULATING)) {
-		sb->flags |= SB_RECALCULATING;
-		sb->recalc_sector = 0;
-	}
-	if (p->reset_recalculate) {
-		sb->flags |= SB_RECALCULATING;
-		sb->recalc_sector = 0;
-	}
+	if (e->recalculate_from != UINT64_MAX)
+		recalculate_from(sb, e->recalculate_from);
+	if (p->recalculate && !(sb->flags & SB_RECALCULATING))
+		recalculate_from(sb, 0);
+	if (p->reset_recalculate)
+		recalculate_from(sb, 0);
 	if (p->allow_discards_keyed)
 		sb->flags |= SB_DISCARD_KEYED;
 	sb->provided_data_sectors = e->volume.geometry.provided_sectors;
@@ -72,7 +75,7 @@ static int open_digests(struct engine *e)
 	int r = 0;
 
 	if (e->volume.hash)
-		r = volume_open_hash(&e->volume, false, &e->hash);
+		r = volume_open_hash(&e->volume, e->follows, &e->hash);
 	r = r ?: volume_open_journal_mac(&e->volume, &e->mac);
 	r = r ?: volume_open_cipher(&e->volume, &e->cipher);
 	return r ?: volume_commit_ids(&e->volume, e->cipher, &e->commit_ids);
@@ -120,7 +123,7 @@ static int open_slices(struct engine *e)
 	return 0;
 }
 
-static int open_memory(struct engine *e)
+static int take_memory(struct engine *e)
 {
 	const struct geometry *g = &e->volume.geometry;
 	bool journals = engine_journals(e) || !(e->volume.sb.flags & SB_DIRTY_BITMAP);
@@ -133,8 +136,10 @@ static int open_memory(struct engine *e)
 		return -ENOMEM;
 	r = r ?: tags_open(e);
 	r = r ?: superblock_open(e);
+	r = r ?: recalculate_open(e);
 	if (r == 0 && journals && e->mode != INTACT_MODE_RECOVERY) {
-		r = ring_open(e);
+		r = replay_open(e);
+		r = r ?: ring_open(e);
 		r = r ?: commit_open(e);
 		r = r ?: writeback_open(e);
 	}
@@ -297,6 +302,7 @@ static void release_journal(struct engine *e)
 	writeback_close(e);
 	commit_close(e);
 	ring_close(e);
+	replay_close(e);
 	memset(&e->writeback, 0, sizeof(e->writeback));
 	memset(&e->commit, 0, sizeof(e->commit));
 	memset(&e->ring, 0, sizeof(e->ring));
@@ -327,7 +333,7 @@ static int open_area(struct engine *e)
 			return r;
 		return leave_bitmap(e, dirty);
 	}
-	r = replay_open(e);
+	r = replay_run(e);
 	if (r < 0 || e->read_only)
 		return r;
 	if (!engine_journals(e))
@@ -337,33 +343,52 @@ static int open_area(struct engine *e)
 
 /* ---- Opening ---- */
 
-static int fill(struct engine *e)
+int open_memory(struct engine *e)
 {
-	int r = read_superblock(e);
+	int r;
 
-	r = r ?: check_writable(e);
-	if (r < 0)
-		return r;
 	init_fields(e);
+	r = open_digests(e);
+	return r ?: take_memory(e);
+}
+
+int open_activate(struct engine *e)
+{
+	int r = 0;
+
 	if (!e->read_only) {
-		apply_params(e);
+		open_apply_params(e);
 		/* A process that was killed may have left things in the caches of the devices: what
 		 * is acted upon from now on must not vanish with the power.
 		 */
 		r = replay_flush(e);
 		r = r ?: volume_check_recalculation(&e->volume);
 	}
-	r = r ?: open_digests(e);
-	r = r ?: open_memory(e);
 	r = r ?: open_area(e);
 	if (r < 0)
 		return r;
 	if (e->dirty.stale)
 		e->dirty.stale_count = bitmap_count(e->dirty.stale, e->dirty.shape.regions);
-	return recalculate_open(e);
+	e->activated = e->volume.sb;
+	return recalculate_begin(e);
 }
 
-int engine_open(const struct intact_params *params, bool read_only,
+static int fill(struct engine *e)
+{
+	struct volume *v = &e->volume;
+	uint8_t bytes[SB_BYTES];
+	int r = open_superblock(e, bytes);
+
+	r = r ?: volume_check_params(v);
+	r = r ?: volume_make_geometry(v, false);
+	r = r ?: volume_choose_length(v);
+	r = r ?: open_check_writable(e);
+	r = r ?: volume_check_mac(v, bytes);
+	r = r ?: open_memory(e);
+	return r ?: open_activate(e);
+}
+
+int open_create(const struct intact_params *params, bool read_only,
 		const struct engine_world *world, struct engine **ret)
 {
 	struct engine *e = calloc(1, sizeof(*e));
@@ -373,12 +398,23 @@ int engine_open(const struct intact_params *params, bool read_only,
 		return -ENOMEM;
 	e->world = *world;
 	e->read_only = read_only;
+	e->recalculate_from = UINT64_MAX;
 	r = volume_init(&e->volume, params, world->device_sectors, world->data_device_sectors,
 			world->log);
 	if (world->drivers)
 		e->volume.drivers = world->drivers;
 	e->volume.wake = world->wake;
 	e->volume.wake_opaque = world->opaque;
+	*ret = e;
+	return r;
+}
+
+int engine_open(const struct intact_params *params, bool read_only,
+		const struct engine_world *world, struct engine **ret)
+{
+	struct engine *e = NULL;
+	int r = open_create(params, read_only, world, &e);
+
 	r = r ?: fill(e);
 	if (r < 0) {
 		engine_close(e);
@@ -408,6 +444,7 @@ void engine_close(struct engine *e)
 	writeback_close(e);
 	commit_close(e);
 	ring_close(e);
+	replay_close(e);
 	superblock_close(e);
 	tags_close(e);
 	cipher_close(e->cipher);

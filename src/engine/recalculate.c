@@ -288,10 +288,23 @@ int recalculate_open(struct engine *e)
 {
 	struct recalculate *r = &e->recalculate;
 
+	if (e->read_only || !e->hash)
+		return 0;
+	r->slice_blocks = e->slice_blocks_max;
+	r->data = aligned_alloc(4096,
+				round_up_pow2((uint64_t)r->slice_blocks * e->block_bytes, 4096));
+	r->tags = malloc((size_t)r->slice_blocks * e->tag_bytes);
+	r->digest = aligned_alloc(64, digest_request_bytes(e->hash));
+	return r->data && r->tags && r->digest ? 0 : -ENOMEM;
+}
+
+int recalculate_begin(struct engine *e)
+{
+	struct recalculate *r = &e->recalculate;
+
 	/* Opened for reading in mode B, the volume may have a journal still. */
 	r->by_bitmap = e->mode == INTACT_MODE_BITMAP && e->volume.sb.flags & SB_DIRTY_BITMAP;
 	r->position = r->by_bitmap ? 0 : e->volume.sb.recalc_sector;
-	r->slice_blocks = e->slice_blocks_max;
 	if (e->read_only || is_over(e))
 		return 0;
 	if (!e->hash) {
@@ -299,12 +312,6 @@ int recalculate_open(struct engine *e)
 			      e->volume.params.device);
 		return -EMEDIUMTYPE;
 	}
-	r->data = aligned_alloc(4096,
-				round_up_pow2((uint64_t)r->slice_blocks * e->block_bytes, 4096));
-	r->tags = malloc((size_t)r->slice_blocks * e->tag_bytes);
-	r->digest = aligned_alloc(64, digest_request_bytes(e->hash));
-	if (!r->data || !r->tags || !r->digest)
-		return -ENOMEM;
 	r->state = RECALCULATE_NEXT;
 	return 0;
 }

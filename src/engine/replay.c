@@ -7,7 +7,7 @@
  * verified to the last tag before anything is written. Then its sections are committed ones like
  * any other, and write-back brings them home.
  *
- *	replay_open -> load -> replay_decide -> verify -> (write-back) -> go on, or erase
+ *	replay_run -> load -> replay_decide -> verify -> (write-back) -> go on, or erase
  */
 #include "engine/internal.h"
 #include "volume/section.h"
@@ -17,7 +17,7 @@
 struct loader {
 	struct engine *engine;
 	struct replay_scan scan;
-	uint8_t *bytes; /* of one section */
+	uint8_t *bytes; /* of one section: where sections are erased later */
 	uint8_t *mac_message;
 	bool entries; /* some section to be replayed has one */
 };
@@ -122,16 +122,20 @@ static int erase_section(struct engine *e, uint32_t section, unsigned sequence, 
 	return r ?: replay_write(e, false, offset, bytes, volume_section_bytes(v));
 }
 
+/* Behind the section, in the memory for both. */
+static uint8_t *message_room(const struct engine *e)
+{
+	return e->erase_bytes + round_up_pow2(volume_section_bytes(&e->volume), 64);
+}
+
 int replay_erase(struct engine *e, uint32_t first, uint32_t count, unsigned sequence)
 {
-	uint8_t *bytes = e->erase_bytes;
-	uint8_t *message = bytes + round_up_pow2(volume_section_bytes(&e->volume), 64);
 	uint32_t sections = e->volume.geometry.journal_sections;
 	int r = 0;
 
 	for (uint32_t i = 0; i < count && r == 0; i++)
-		r = erase_section(e, (uint32_t)(((uint64_t)first + i) % sections), sequence, bytes,
-				  message);
+		r = erase_section(e, (uint32_t)(((uint64_t)first + i) % sections), sequence,
+				  e->erase_bytes, message_room(e));
 	return r;
 }
 
@@ -380,20 +384,26 @@ static int replay(struct loader *l)
 	return conclude(l, verdict, &plan);
 }
 
+int replay_run(struct engine *e)
+{
+	struct loader l = {
+		.engine = e,
+		.bytes = e->erase_bytes,
+		.mac_message = message_room(e),
+	};
+
+	replay_scan_init(&l.scan, e->scan_bytes);
+	return replay(&l);
+}
+
 int replay_open(struct engine *e)
 {
-	struct loader l = {.engine = e};
-	uint32_t sections = e->volume.geometry.journal_sections;
-	uint8_t *sequence_of = malloc(sections);
-	int r = -ENOMEM;
+	e->scan_bytes = malloc(e->volume.geometry.journal_sections);
+	return e->scan_bytes ? 0 : -ENOMEM;
+}
 
-	replay_scan_init(&l.scan, sequence_of);
-	l.bytes = malloc(volume_section_bytes(&e->volume));
-	l.mac_message = malloc(section_mac_message_bytes(&e->volume.geometry));
-	if (sequence_of && l.bytes && l.mac_message)
-		r = replay(&l);
-	free(l.mac_message);
-	free(l.bytes);
-	free(sequence_of);
-	return r;
+void replay_close(struct engine *e)
+{
+	free(e->scan_bytes);
+	e->scan_bytes = NULL;
 }

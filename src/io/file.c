@@ -96,21 +96,21 @@ static bool is_in_memory(int fd)
 	return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
-static int measure(int fd, struct io_file *f, const struct intact_log *log)
+int io_file_measure(struct io_file *f, const struct intact_log *log)
 {
 	struct stat st;
 	int err;
 
-	if (fstat(fd, &st) < 0)
+	if (fstat(f->fd, &st) < 0)
 		return refuse(log, "look at", f->path);
 	err = check_type(&st, f->path, log);
 	if (err)
 		return err;
 	f->block_device = S_ISBLK(st.st_mode);
-	f->in_memory = S_ISREG(st.st_mode) && is_in_memory(fd);
+	f->in_memory = S_ISREG(st.st_mode) && is_in_memory(f->fd);
 	f->numbers = st.st_rdev;
 	f->bytes = (uint64_t)st.st_size;
-	if (f->block_device && ioctl(fd, BLKGETSIZE64, &f->bytes) < 0)
+	if (f->block_device && ioctl(f->fd, BLKGETSIZE64, &f->bytes) < 0)
 		return refuse(log, "find the size of", f->path);
 	return 0;
 }
@@ -129,10 +129,11 @@ int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
 	if (!f)
 		return -ENOMEM;
 	memcpy(f->path, path, path_bytes);
-	err = lock(fd, flags, path, log) ?: measure(fd, f, log);
+	f->fd = fd;
+	err = lock(fd, flags, path, log) ?: io_file_measure(f, log);
 	if (err)
 		return err;
-	f->fd = TAKE_FD(fd);
+	(void)TAKE_FD(fd);
 	*ret = TAKE_PTR(f);
 	return 0;
 }

@@ -103,7 +103,8 @@ void io_file_close(struct io_file *f); /* takes NULL */
 
 int io_file_fd(const struct io_file *f);
 const char *io_file_path(const struct io_file *f);
-uint64_t io_file_bytes(const struct io_file *f); /* when it was opened */
+uint64_t io_file_bytes(const struct io_file *f); /* when it was opened, or measured again */
+int io_file_measure(struct io_file *f, const struct intact_log *log);
 bool io_file_is_block_device(const struct io_file *f);
 /* False: no block device, and *ret are untouched. */
 bool io_file_numbers(const struct io_file *f, unsigned *ret_major, unsigned *ret_minor);

@@ -351,32 +351,40 @@ int volume_open_journal_mac(const struct volume *v, struct digest **ret)
 
 /* ---- Superblock MAC ---- */
 
-int volume_check_mac(const struct volume *v, const uint8_t bytes[SB_BYTES])
+int volume_check_mac_by(const struct volume *v, struct digest *mac, const uint8_t bytes[SB_BYTES])
 {
-	uint8_t mac[DIGEST_BYTES_MAX];
-	struct digest *d;
-	size_t mac_bytes, at;
+	uint8_t computed[DIGEST_BYTES_MAX];
+	size_t at;
 	int r;
 
-	if (in_recovery(v) || !(v->sb.flags & SB_FIXED_HMAC))
+	if (in_recovery(v) || !volume_is_salted(v) || !mac)
 		return 0;
-	r = volume_open_journal_mac(v, &d);
-	if (r < 0 || !d)
-		return r;
-	mac_bytes = digest_tag_bytes(d);
-	at = sb_mac_offset(mac_bytes);
+	at = sb_mac_offset(digest_tag_bytes(mac));
 	if (at == 0)
-		r = volume_refuse(v, "journal_mac %s is too long for the superblock",
-				  v->params.journal_mac.name);
-	else
-		r = digest_once(d, bytes, at, mac);
-	if (r == 0 && !secret_equal(mac, bytes + at, mac_bytes))
+		return volume_refuse(v, "journal_mac %s is too long for the superblock",
+				     v->params.journal_mac.name);
+	r = digest_once(mac, bytes, at, computed);
+	if (r == 0 && !secret_equal(computed, bytes + at, digest_tag_bytes(mac)))
 		r = volume_refuse(
 			v,
 			"%s: the superblock does not match its MAC: wrong journal_mac key or "
 			"algorithm, or it was tampered with",
 			v->params.device);
-	digest_close(d);
+	return r;
+}
+
+int volume_check_mac(const struct volume *v, const uint8_t bytes[SB_BYTES])
+{
+	struct digest *mac;
+	int r;
+
+	if (in_recovery(v) || !volume_is_salted(v))
+		return 0;
+	r = volume_open_journal_mac(v, &mac);
+	if (r < 0 || !mac)
+		return r;
+	r = volume_check_mac_by(v, mac, bytes);
+	digest_close(mac);
 	return r;
 }
 

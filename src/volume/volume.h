@@ -64,6 +64,9 @@ int volume_check_recalculation(const struct volume *v);
 /* The superblock's MAC, when it has one and the key was given. */
 int volume_check_mac(const struct volume *v, const uint8_t bytes[SB_BYTES]);
 
+/* The same with the volume's journal_mac, opened already, or NULL. */
+int volume_check_mac_by(const struct volume *v, struct digest *mac, const uint8_t bytes[SB_BYTES]);
+
 /* Writes the MAC into the bytes, when the volume has one. */
 int volume_put_mac(const struct volume *v, uint8_t bytes[SB_BYTES]);
 
