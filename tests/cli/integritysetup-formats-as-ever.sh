@@ -5,7 +5,7 @@
 # to be asked; and the volume is the one that was asked for.
 . "$(dirname "$0")/integritysetup-words.sh"
 requires script jq
-cd "$work"
+cd "$work" || exit
 truncate -s 32M a.img
 head -c 4096 /dev/urandom >key
 

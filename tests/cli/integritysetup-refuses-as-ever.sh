@@ -4,7 +4,7 @@
 # Wrong options get the words and the exit status that they get from cryptsetup's integritysetup, which
 # is asked as well where it is there.
 . "$(dirname "$0")/integritysetup-words.sh"
-cd "$work"
+cd "$work" || exit
 : >empty
 
 # refused STATUS LINE WORD…
