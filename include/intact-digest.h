@@ -19,6 +19,7 @@
 
 #include <intact.h>
 
+#include <endian.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -157,11 +158,10 @@ static inline size_t intact_digest_prefix(const struct intact_digest_shape *shap
 		bytes = INTACT_DIGEST_SALT_BYTES;
 	}
 	if (batch->flags & INTACT_DIGEST_SECTOR) {
-		uint64_t sector = intact_digest_sector(batch, i);
+		uint64_t sector = htole64(intact_digest_sector(batch, i));
 
-		for (unsigned n = 0; n < 8; n++)
-			prefix[bytes + n] = (uint8_t)(sector >> (8 * n));
-		bytes += 8;
+		memcpy(prefix + bytes, &sector, sizeof(sector));
+		bytes += sizeof(sector);
 	}
 	return bytes;
 }

@@ -13,11 +13,11 @@
 #include <string.h>
 
 /* More messages than any driver has lanes, each longer than a hash's block together with its
- * prefix.
+ * prefix, and like blocks a multiple of 32 bytes.
  */
 #define COUNT	      21
 #define GROUP	      7
-#define MESSAGE_BYTES 144
+#define MESSAGE_BYTES 160
 #define STRIDE_BYTES  (INTACT_DIGEST_HEADROOM_BYTES + MESSAGE_BYTES)
 #define FIRST_SECTOR  0x123456789abcffd0u /* the lowest 16 bits overflow on the way */
 #define SECTOR_STEP   8

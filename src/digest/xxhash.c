@@ -18,10 +18,12 @@
 #define PRIME_4 0x85ebca77c2b2ae63u
 #define PRIME_5 0x27d4eb2f165667c5u
 
-#define STRIPE_BYTES 32
+#define STRIPE_WORDS 4
+#define STRIPE_BYTES (8 * STRIPE_WORDS)
 
 static_assert(INTACT_DIGEST_PREFIX_BYTES_MAX < STRIPE_BYTES,
 	      "a prefix is part of the first stripe");
+static_assert(INTACT_DIGEST_SALT_BYTES == 16, "a prefix is whole words");
 
 static inline uint64_t rotate(uint64_t v, int bits)
 {
@@ -55,46 +57,99 @@ static uint64_t finish(uint64_t hash, const uint8_t *data, size_t bytes)
 	return hash ^ hash >> 32;
 }
 
-/* `first` is the message's first stripe, `data` what follows it. Four variables, not an array: the
- * compilers would make vectors of it, and 64-bit products of vectors are slow.
+/* Four variables, not an array: the compilers would make vectors of it, and 64-bit products of vectors
+ * are slow.
  */
-static uint64_t hash_stripes(const uint8_t first[STRIPE_BYTES], const uint8_t *data, size_t bytes)
-{
-	uint64_t total = STRIPE_BYTES + bytes;
-	uint64_t a = mix(PRIME_1 + PRIME_2, get_le64(first));
-	uint64_t b = mix(PRIME_2, get_le64(first + 8));
-	uint64_t c = mix(0, get_le64(first + 16));
-	uint64_t d = mix(-PRIME_1, get_le64(first + 24));
-	uint64_t hash;
+struct lanes {
+	uint64_t a, b, c, d;
+};
 
-	for (; bytes >= STRIPE_BYTES; bytes -= STRIPE_BYTES, data += STRIPE_BYTES) {
-		a = mix(a, get_le64(data));
-		b = mix(b, get_le64(data + 8));
-		c = mix(c, get_le64(data + 16));
-		d = mix(d, get_le64(data + 24));
-	}
-	hash = rotate(a, 1) + rotate(b, 7) + rotate(c, 12) + rotate(d, 18);
-	hash = merge(merge(merge(merge(hash, a), b), c), d);
-	return finish(hash + total, data, bytes);
+static inline void stripe(struct lanes *l, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3)
+{
+	l->a = mix(l->a, w0);
+	l->b = mix(l->b, w1);
+	l->c = mix(l->c, w2);
+	l->d = mix(l->d, w3);
 }
 
+static inline uint64_t converge(const struct lanes *l, uint64_t total_bytes)
+{
+	uint64_t hash = rotate(l->a, 1) + rotate(l->b, 7) + rotate(l->c, 12) + rotate(l->d, 18);
+
+	return merge(merge(merge(merge(hash, l->a), l->b), l->c), l->d) + total_bytes;
+}
+
+static const struct lanes begin = {PRIME_1 + PRIME_2, PRIME_2, 0, -PRIME_1};
+
+/* A sector number, and whole stripes. Each word is hashed with the three before it, which belong to the
+ * block one word earlier: so it is loaded at the same places in block after block, as if they were
+ * one, and what the processor fetches ahead goes on from one block to the next.
+ */
+static uint64_t hash_sectored(uint64_t sector, const uint8_t *data, size_t bytes)
+{
+	struct lanes l = begin;
+	uint64_t last = sector;
+	uint8_t tail[8];
+
+	for (const uint8_t *end = data + bytes; data < end; data += STRIPE_BYTES) {
+		stripe(&l, last, get_le64(data), get_le64(data + 8), get_le64(data + 16));
+		last = get_le64(data + 24);
+	}
+	put_le64(tail, last);
+	return finish(converge(&l, 8 + bytes), tail, sizeof(tail));
+}
+
+/* `first` is the message's first stripe, `data` what follows it. */
+static uint64_t hash_stripes(const uint64_t first[STRIPE_WORDS], const uint8_t *data, size_t bytes)
+{
+	struct lanes l = begin;
+	uint64_t total_bytes = STRIPE_BYTES + bytes;
+
+	stripe(&l, first[0], first[1], first[2], first[3]);
+	for (; bytes >= STRIPE_BYTES; bytes -= STRIPE_BYTES, data += STRIPE_BYTES)
+		stripe(&l, get_le64(data), get_le64(data + 8), get_le64(data + 16),
+		       get_le64(data + 24));
+	return finish(converge(&l, total_bytes), data, bytes);
+}
+
+/* A prefix and a message that do not fill a stripe. */
+static uint64_t hash_short(const struct intact_digest_shape *shape,
+			   const struct intact_digest_batch *batch, uint32_t i)
+{
+	uint8_t piece[STRIPE_BYTES];
+	size_t prefix_bytes = intact_digest_prefix(shape, batch, i, piece);
+
+	memcpy(piece + prefix_bytes, intact_digest_message(batch, i), batch->message_bytes);
+	return XXH64(piece, prefix_bytes + batch->message_bytes, 0);
+}
+
+/* The first stripe is put together in words: one that was stored in other pieces than it is loaded in
+ * has to wait for the cache, and with it everything behind.
+ */
 static uint64_t hash_one(const struct intact_digest_shape *shape,
 			 const struct intact_digest_batch *batch, uint32_t i)
 {
-	uint8_t first[STRIPE_BYTES];
 	const uint8_t *data = intact_digest_message(batch, i);
 	size_t bytes = batch->message_bytes;
-	size_t prefix_bytes = intact_digest_prefix(shape, batch, i, first);
-	size_t room = STRIPE_BYTES - prefix_bytes;
+	uint64_t first[STRIPE_WORDS];
+	unsigned words = 0;
 
-	if (prefix_bytes == 0)
-		return XXH64(data, bytes, 0);
-	if (bytes < room) {
-		memcpy(first + prefix_bytes, data, bytes);
-		return XXH64(first, prefix_bytes + bytes, 0);
+	if (batch->flags & INTACT_DIGEST_SALTED) {
+		first[words++] = get_le64(shape->salt);
+		first[words++] = get_le64(shape->salt + 8);
 	}
-	memcpy(first + prefix_bytes, data, room);
-	return hash_stripes(first, data + room, bytes - room);
+	if (batch->flags & INTACT_DIGEST_SECTOR)
+		first[words++] = intact_digest_sector(batch, i);
+	if (words == 0)
+		return XXH64(data, bytes, 0);
+	if (words == 1 && bytes > 0 && bytes % STRIPE_BYTES == 0 &&
+	    batch->flags & INTACT_DIGEST_SECTOR)
+		return hash_sectored(first[0], data, bytes);
+	if (8 * words + bytes < STRIPE_BYTES)
+		return hash_short(shape, batch, i);
+	for (; words < STRIPE_WORDS; words++, data += 8, bytes -= 8)
+		first[words] = get_le64(data);
+	return hash_stripes(first, data, bytes);
 }
 
 static enum intact_digest_fit xxhash_fit(const struct intact_digest_algorithm *algorithm)
