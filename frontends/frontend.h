@@ -60,11 +60,20 @@ struct frontend {
 	 * -EBUSY when somebody uses it, and nothing happens. After 0 the instance is gone.
 	 */
 	int (*stop)(void *instance, bool force, const struct intact_log *log);
+
+	/* A process that died has left this directory, and a device by this id or FRONTEND_ID_NONE:
+	 * takes away what there is of its device, in use or not.
+	 */
+	int (*forget)(const char *directory, int64_t id, const struct intact_log *log);
 };
 
-/* Those that were built, best first; ends with NULL. */
+/* Those that were built, best first; ends with NULL. (frontends.c) */
 extern const struct frontend *const frontends[];
 const struct frontend *frontend_find(const char *name); /* NULL: none of that name was built */
+
+/* One line for the log. */
+void frontend_say(const struct intact_log *log, enum intact_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 extern const struct frontend frontend_ublk;
 extern const struct frontend frontend_fuse;

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Requests at the volume's socket, one after another: a line with a JSON object, and an object for an
+ * answer. Who sends nothing and waits is told the status, as `intact serve` does.
+ *
+ * An answer has "result", 0 or an errno, and "messages", what there was to say.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <json-c/json_tokener.h>
+#include <json-c/linkhash.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define PATIENCE_SECONDS 2 /* with who does not send, or take, what he came for */
+
+static struct json_object *member(struct json_object *o, const char *key)
+{
+	struct json_object *value = NULL;
+
+	(void)json_object_object_get_ex(o, key, &value);
+	return value;
+}
+
+static bool is_set(struct json_object *request, const char *key)
+{
+	return json_object_get_boolean(member(request, key));
+}
+
+/* ---- Messages ---- */
+
+static const char *level_name(enum intact_level level)
+{
+	return level == INTACT_ERROR ? "error" : level == INTACT_WARNING ? "warning" : "info";
+}
+
+/* Into the answer. */
+static void emit(void *opaque, enum intact_level level, const char *text)
+{
+	struct json_object *message = json_object_new_object();
+
+	json_object_object_add(message, "level", json_object_new_string(level_name(level)));
+	json_object_object_add(message, "text", json_object_new_string(text));
+	json_object_array_add(opaque, message);
+}
+
+/* ---- Requests ---- */
+
+static int answer_status(struct daemon *d, struct json_object *request, struct json_object *answer,
+			 const struct intact_log *log)
+{
+	struct json_object *status = status_of(d);
+
+	(void)request;
+	(void)log;
+	json_object_object_foreach(status, key, value)
+		json_object_object_add(answer, key, json_object_get(value));
+	json_object_put(status);
+	return 0;
+}
+
+static int close_now(struct daemon *d, const struct intact_log *log)
+{
+	int err;
+
+	log_copy_to(d->lines, log); /* the volume tells its own log why it did not end well */
+	err = daemon_shut(d, false, log);
+	log_copy_to(d->lines, NULL);
+	return err;
+}
+
+static int answer_close(struct daemon *d, struct json_object *request, struct json_object *answer,
+			const struct intact_log *log)
+{
+	int err;
+
+	(void)answer;
+	if (is_set(request, "cancel_deferred")) {
+		d->deferred = false;
+		return 0;
+	}
+	err = close_now(d, log);
+	if (err == -EBUSY && is_set(request, "deferred")) {
+		d->deferred = true;
+		return 0;
+	}
+	if (err == -EBUSY)
+		frontend_say(log, INTACT_ERROR, "%s is in use: unmount it, or close it --deferred",
+			     d->frontend->device(d->instance));
+	return err;
+}
+
+static const struct {
+	const char *command;
+	int (*answer)(struct daemon *d, struct json_object *request, struct json_object *answer,
+		      const struct intact_log *log);
+} commands[] = {
+	{"status", answer_status},
+	{"close", answer_close},
+};
+
+static int obey(struct daemon *d, struct json_object *request, struct json_object *answer,
+		const struct intact_log *log)
+{
+	struct json_object *word = member(request, "command");
+	const char *command = word ? json_object_get_string(word) : "";
+
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		if (strcmp(commands[i].command, command) == 0)
+			return commands[i].answer(d, request, answer, log);
+	}
+	frontend_say(log, INTACT_ERROR, "the process behind %s knows no command %s", d->state.name,
+		     command);
+	return -EOPNOTSUPP;
+}
+
+/* ---- The socket ---- */
+
+static struct json_object *read_request(int fd)
+{
+	char *text = calloc(1, REQUEST_BYTES_MAX);
+	struct json_object *request;
+	size_t bytes = 0;
+
+	if (!text)
+		return NULL;
+	while (bytes < REQUEST_BYTES_MAX - 1 && !memchr(text, '\n', bytes)) {
+		ssize_t n = read(fd, text + bytes, REQUEST_BYTES_MAX - 1 - bytes);
+
+		if (n <= 0)
+			break;
+		bytes += (size_t)n;
+	}
+	request = bytes > 0 ? json_tokener_parse(text)
+			    : json_tokener_parse("{\"command\": \"status\"}");
+	free(text);
+	return request;
+}
+
+static void send_answer(int fd, struct json_object *answer)
+{
+	const char *text = json_object_to_json_string_ext(answer, JSON_C_TO_STRING_NOSLASHESCAPE);
+	size_t left = strlen(text);
+
+	while (left > 0) {
+		ssize_t n = send(fd, text, left, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return;
+		text += n;
+		left -= (size_t)n;
+	}
+	(void)send(fd, "\n", 1, MSG_NOSIGNAL);
+}
+
+static void answer(struct daemon *d, int fd, struct json_object *request)
+{
+	struct json_object *messages = json_object_new_array();
+	struct json_object *o = json_object_new_object();
+	const struct intact_log log = {.emit = emit, .opaque = messages};
+	int err = obey(d, request, o, &log);
+
+	json_object_object_add(o, "result", json_object_new_int(-err));
+	json_object_object_add(o, "messages", messages);
+	send_answer(fd, o);
+	json_object_put(o);
+}
+
+void control_serve(struct daemon *d)
+{
+	const struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+	struct json_object *request;
+	int fd = accept4(d->listening_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	request = read_request(fd);
+	if (json_object_is_type(request, json_type_object))
+		answer(d, fd, request);
+	json_object_put(request);
+	close(fd);
+}
+
+int control_open(struct daemon *d)
+{
+	struct sockaddr_un address;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	state_socket_address(&d->state, &address);
+	(void)unlink(address.sun_path); /* a dead process's: the name is ours */
+	if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    listen(fd, 16) == 0) {
+		d->listening_fd = fd;
+		return 0;
+	}
+	frontend_say(&d->log, INTACT_ERROR, "cannot listen for commands: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -EIO;
+}

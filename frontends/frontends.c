@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The front ends that this build has, best first.
+ */
+#include "frontend.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct frontend *const frontends[] = {
+#ifdef HAVE_UBLK
+	&frontend_ublk,
+#endif
+#ifdef HAVE_FUSE
+	&frontend_fuse,
+#endif
+	NULL,
+};
+
+const struct frontend *frontend_find(const char *name)
+{
+	for (const struct frontend *const *f = frontends; *f; f++) {
+		if (strcmp((*f)->name, name) == 0)
+			return *f;
+	}
+	return NULL;
+}
+
+void frontend_say(const struct intact_log *log, enum intact_level level, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	if (!log || !log->emit)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log->emit(log->opaque, level, text);
+}

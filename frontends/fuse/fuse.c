@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A volume as a file, by FUSE: the mount point is the file itself, so that there is one inode and no
+ * directory. On top of it, where that is wanted, a loop device.
+ *
+ * Nothing of the file is cached by the kernel (direct I/O): every read is verified, and every write is
+ * with the volume when write(2) returns. As on a block device, opening it with O_TRUNC does nothing.
+ *
+ * A hole has to read as zeros, by fallocate(2) and for a loop device that zeroes by punching; a
+ * discarded block of a volume does not promise that. So holes are written as zeros.
+ */
+#include "loop.h"
+#include "workers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/falloc.h>
+#include <linux/fuse.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef FOPEN_PARALLEL_DIRECT_WRITES
+#define FOPEN_PARALLEL_DIRECT_WRITES (1 << 6) /* since Linux 6.2; older ones ignore it */
+#endif
+
+#define DEPTH_DEFAULT 16u
+#define DEPTH_MAX     256u
+#define RELEASE_TRIES 200 /* of 10 ms: for the loop device to let go of the file */
+#define FILE_NAME     "volume"
+
+struct file {
+	struct intact *volume;
+	struct intact_log log;
+	void (*ended)(void *opaque);
+	void *opaque;
+	char path[PATH_MAX];
+	char loop_path[LOOP_PATH_BYTES]; /* once it is looped */
+	bool read_only;
+	bool discards;
+	bool mounted;
+	uint32_t block_bytes;
+	struct fuse_session *session;
+	struct workers *workers;
+
+	uint64_t bytes; /* atomic, as the following */
+	unsigned opens;
+	bool looped; /* there is a loop device over it */
+	bool stopping;
+};
+
+static uint64_t bytes_of(const struct file *f)
+{
+	return __atomic_load_n(&f->bytes, __ATOMIC_ACQUIRE);
+}
+
+static bool is_looped(const struct file *f)
+{
+	return __atomic_load_n(&f->looped, __ATOMIC_ACQUIRE);
+}
+
+static bool is_stopping(const struct file *f)
+{
+	return __atomic_load_n(&f->stopping, __ATOMIC_ACQUIRE);
+}
+
+/* ---- Requests ---- */
+
+static struct file *file_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* Callers know fewer errors; the log was told which blocks do not match. */
+static void reply(fuse_req_t req, int result)
+{
+	fuse_reply_err(req, result == -EILSEQ ? EIO : -result);
+}
+
+static void reply_attributes(fuse_req_t req)
+{
+	const struct file *f = file_of(req);
+	const struct stat st = {
+		.st_ino = FUSE_ROOT_ID,
+		.st_mode = S_IFREG | (f->read_only ? 0400 : 0600),
+		.st_nlink = 1,
+		.st_uid = geteuid(),
+		.st_gid = getegid(),
+		.st_size = (off_t)bytes_of(f),
+		.st_blksize = f->block_bytes,
+		.st_blocks = (blkcnt_t)(bytes_of(f) / 512),
+	};
+
+	fuse_reply_attr(req, &st, 0);
+}
+
+static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)fi;
+	reply_attributes(req);
+}
+
+/* Opening with O_TRUNC arrives as a size of 0. */
+static void on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int which,
+		       struct fuse_file_info *fi)
+{
+	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW |
+			  FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME;
+
+	(void)ino;
+	(void)fi;
+	if ((which & FUSE_SET_ATTR_SIZE) && st->st_size != 0 &&
+	    (uint64_t)st->st_size != bytes_of(file_of(req)))
+		reply(req, -EPERM);
+	else if (which & ~(times | FUSE_SET_ATTR_SIZE))
+		reply(req, -EPERM);
+	else
+		reply_attributes(req);
+}
+
+/* The answer is put together here, because libfuse has not had the second flag for long. */
+static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	const struct fuse_open_out opened = {
+		.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
+	};
+	struct file *f = file_of(req);
+
+	(void)ino;
+	if (f->read_only && (fi->flags & O_ACCMODE) != O_RDONLY) {
+		reply(req, -EROFS);
+		return;
+	}
+	if (is_stopping(f)) {
+		reply(req, -ENODEV);
+		return;
+	}
+	__atomic_add_fetch(&f->opens, 1, __ATOMIC_ACQ_REL);
+	if (fuse_reply_buf(req, (const char *)&opened, sizeof(opened)) == -ENOENT)
+		/* interrupted: it will not be released */
+		__atomic_sub_fetch(&f->opens, 1, __ATOMIC_ACQ_REL);
+}
+
+/* A loop device that lets go of the file without having been asked to has been detached. */
+static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct file *f = file_of(req);
+	unsigned opens = __atomic_sub_fetch(&f->opens, 1, __ATOMIC_ACQ_REL);
+
+	(void)ino;
+	(void)fi;
+	reply(req, 0);
+	if (opens == 0 && is_looped(f) && !is_stopping(f))
+		f->ended(f->opaque);
+}
+
+static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	struct file *f = file_of(req);
+	uint64_t end = bytes_of(f);
+	uint64_t at = (uint64_t)offset;
+	size_t bytes = size;
+	int err;
+
+	(void)ino;
+	(void)fi;
+	if (at >= end)
+		bytes = 0;
+	else if (bytes > end - at)
+		bytes = end - at;
+	if (bytes > TRANSFER_BYTES_MAX) {
+		reply(req, -EINVAL);
+		return;
+	}
+	err = intact_pread(f->volume, workers_buffer(), bytes, at);
+	if (err)
+		reply(req, err);
+	else
+		fuse_reply_buf(req, (const char *)workers_buffer(), bytes);
+}
+
+static void on_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
+		     struct fuse_file_info *fi)
+{
+	struct file *f = file_of(req);
+	uint64_t end = bytes_of(f);
+	uint64_t at = (uint64_t)offset;
+	size_t bytes = size;
+	int err;
+
+	(void)ino;
+	(void)fi;
+	if (at >= end) {
+		reply(req, size > 0 ? -ENOSPC : 0);
+		return;
+	}
+	if (bytes > end - at)
+		bytes = end - at;
+	err = intact_pwrite(f->volume, data, bytes, at, 0);
+	if (err)
+		reply(req, err);
+	else
+		fuse_reply_write(req, bytes);
+}
+
+static void on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)datasync;
+	(void)fi;
+	reply(req, intact_flush(file_of(req)->volume));
+}
+
+static void on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+			 struct fuse_file_info *fi)
+{
+	struct file *f = file_of(req);
+	uint64_t end = bytes_of(f);
+	uint64_t at = (uint64_t)offset;
+	uint64_t bytes = (uint64_t)length;
+	bool punch = mode & FALLOC_FL_PUNCH_HOLE;
+
+	(void)ino;
+	(void)fi;
+	if ((mode & ~FALLOC_FL_KEEP_SIZE) == 0) { /* all of it is there */
+		reply(req, at > end || bytes > end - at ? -ENOSPC : 0);
+		return;
+	}
+	if ((!punch && !(mode & FALLOC_FL_ZERO_RANGE)) || (punch && !f->discards)) {
+		reply(req, -EOPNOTSUPP);
+		return;
+	}
+	if (at >= end) {
+		reply(req, punch ? 0 : -ENOSPC);
+		return;
+	}
+	reply(req, intact_write_zeroes(f->volume, bytes < end - at ? bytes : end - at, at, 0));
+}
+
+static void on_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	const struct file *f = file_of(req);
+	const struct statvfs st = {
+		.f_bsize = f->block_bytes,
+		.f_frsize = f->block_bytes,
+		.f_blocks = bytes_of(f) / f->block_bytes,
+		.f_files = 1,
+		.f_namemax = NAME_MAX,
+	};
+
+	(void)ino;
+	fuse_reply_statfs(req, &st);
+}
+
+/* Splicing costs more than it saves: every byte goes through a digest here. */
+static void on_init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	conn->want &=
+		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	conn->want |= conn->capable & FUSE_CAP_ASYNC_DIO;
+	conn->max_write = TRANSFER_BYTES_MAX;
+	conn->max_background = DEPTH_MAX;
+	conn->congestion_threshold = DEPTH_MAX;
+}
+
+static const struct fuse_lowlevel_ops ops = {
+	.init = on_init,
+	.getattr = on_getattr,
+	.setattr = on_setattr,
+	.open = on_open,
+	.release = on_release,
+	.read = on_read,
+	.write = on_write,
+	.fsync = on_fsync,
+	.fallocate = on_fallocate,
+	.statfs = on_statfs,
+};
+
+/* ---- Starting ---- */
+
+static bool has_helper(void)
+{
+	const char *path = getenv("PATH") ?: "/usr/bin:/bin";
+	char file[PATH_MAX];
+
+	while (*path) {
+		size_t length = strcspn(path, ":");
+
+		(void)snprintf(file, sizeof(file), "%.*s/fusermount3", (int)length, path);
+		if (access(file, X_OK) == 0)
+			return true;
+		path += length + (path[length] == ':');
+	}
+	return false;
+}
+
+static int fuse_probe(const struct frontend_options *options, const struct intact_log *log)
+{
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0) {
+		int err = errno == EACCES || errno == EPERM ? -EACCES : -ENODEV;
+
+		frontend_say(log, INTACT_ERROR, "cannot have a FUSE file: /dev/fuse: %s",
+			     strerror(errno));
+		return err;
+	}
+	close(fd);
+	if (geteuid() != 0 && !has_helper()) {
+		frontend_say(
+			log, INTACT_ERROR,
+			"cannot have a FUSE file: fusermount3 is not installed (package fuse3)");
+		return -ENOENT;
+	}
+	if (!options->block_device)
+		return 0;
+	return geteuid() == 0 ? loop_probe(log) : -EACCES;
+}
+
+static int make_mount_point(const struct file *f)
+{
+	int fd = open(f->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0) {
+		frontend_say(&f->log, INTACT_ERROR, "cannot make %s: %s", f->path, strerror(errno));
+		return -errno;
+	}
+	close(fd);
+	return 0;
+}
+
+static int open_session(struct file *f, const char *name)
+{
+	char source[PATH_MAX];
+	char *argv[] = {"intact", "-o", source, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+
+	(void)snprintf(source, sizeof(source), "fsname=%s,subtype=intact%s", name,
+		       f->read_only ? ",ro" : "");
+	f->session = fuse_session_new(&args, &ops, sizeof(ops), f);
+	fuse_opt_free_args(&args);
+	if (f->session)
+		return 0;
+	frontend_say(&f->log, INTACT_ERROR, "libfuse cannot open a session");
+	return -EIO;
+}
+
+/* libfuse and its helper say why on stderr: that goes into a file meanwhile, and the first line of it
+ * into the log.
+ */
+static int mount_heard(struct file *f, int heard_fd)
+{
+	char text[256] = "";
+	int stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	int err;
+
+	(void)dup2(heard_fd, STDERR_FILENO);
+	err = fuse_session_mount(f->session, f->path) < 0 ? -EIO : 0;
+	if (stderr_fd >= 0) {
+		(void)dup2(stderr_fd, STDERR_FILENO);
+		close(stderr_fd);
+	}
+	if (err && pread(heard_fd, text, sizeof(text) - 1, 0) > 0)
+		text[strcspn(text, "\n")] = '\0';
+	if (err)
+		frontend_say(&f->log, INTACT_ERROR, "cannot mount %s: %s", f->path, text);
+	return err;
+}
+
+static int mount_session(struct file *f)
+{
+	int err = make_mount_point(f);
+	int heard_fd;
+
+	if (err)
+		return err;
+	heard_fd = memfd_create("intact-fuse", MFD_CLOEXEC);
+	err = heard_fd < 0 ? -errno : mount_heard(f, heard_fd);
+	if (heard_fd >= 0)
+		close(heard_fd);
+	f->mounted = err == 0;
+	return err;
+}
+
+static void session_ended(void *opaque)
+{
+	const struct file *f = opaque;
+
+	if (!is_stopping(f))
+		f->ended(f->opaque);
+}
+
+static unsigned depth_of(const struct frontend_options *options)
+{
+	unsigned depth = options->depth ?: DEPTH_DEFAULT;
+
+	return depth < DEPTH_MAX ? depth : DEPTH_MAX;
+}
+
+static int start_workers(struct file *f, const struct frontend_options *options)
+{
+	int err = workers_start(f->session, depth_of(options), session_ended, f, &f->workers);
+
+	if (err)
+		frontend_say(&f->log, INTACT_ERROR, "cannot start threads: %s", strerror(-err));
+	return err;
+}
+
+static int start_loop(struct file *f, const struct intact_log *log)
+{
+	int err = loop_attach(f->path, f->read_only, f->block_bytes, log, f->loop_path);
+
+	if (!err)
+		__atomic_store_n(&f->looped, true, __ATOMIC_RELEASE);
+	return err;
+}
+
+/* Nobody but its own file system asks for it, so that no request of others is cut off. */
+static void destroy(struct file *f)
+{
+	__atomic_store_n(&f->stopping, true, __ATOMIC_RELEASE);
+	workers_stop(f->workers);
+	if (f->mounted)
+		fuse_session_unmount(f->session);
+	if (f->session)
+		fuse_session_destroy(f->session);
+	(void)unlink(f->path);
+	free(f);
+}
+
+static int create(struct intact *volume, const struct frontend_options *options,
+		  const struct intact_log *log, struct file **ret)
+{
+	struct file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->volume = volume;
+	f->log = *log;
+	f->ended = options->ended;
+	f->opaque = options->opaque;
+	f->read_only = options->read_only;
+	f->discards = options->discards;
+	f->block_bytes = intact_block_bytes(volume);
+	f->bytes = intact_sectors(volume) * 512;
+	(void)snprintf(f->path, sizeof(f->path), "%s/" FILE_NAME, options->directory);
+	*ret = f;
+	return 0;
+}
+
+static int fuse_start(struct intact *volume, const struct frontend_options *options,
+		      const struct intact_log *log, void **ret_instance)
+{
+	struct file *f;
+	int err = create(volume, options, log, &f);
+
+	if (err)
+		return err;
+	err = open_session(f, options->name);
+	err = err ?: mount_session(f);
+	err = err ?: start_workers(f, options);
+	if (!err && options->block_device)
+		err = start_loop(f, log);
+	if (err) {
+		destroy(f);
+		return err;
+	}
+	*ret_instance = f;
+	return 0;
+}
+
+/* ---- While it runs ---- */
+
+static const char *fuse_device(const void *instance)
+{
+	const struct file *f = instance;
+
+	return is_looped(f) ? f->loop_path : f->path;
+}
+
+static bool fuse_is_block(const void *instance)
+{
+	return is_looped(instance);
+}
+
+static int64_t fuse_id(const void *instance)
+{
+	(void)instance;
+	return FRONTEND_ID_NONE;
+}
+
+/* The kernel asks for the size when somebody does, as we do for the loop device. */
+static int fuse_resize(void *instance, uint64_t sectors, const struct intact_log *log)
+{
+	struct file *f = instance;
+	struct stat st;
+
+	__atomic_store_n(&f->bytes, sectors * 512, __ATOMIC_RELEASE);
+	(void)fuse_lowlevel_notify_inval_inode(f->session, FUSE_ROOT_ID, -1, 0);
+	if (!is_looped(f))
+		return 0;
+	if (stat(f->path, &st) < 0) {
+		frontend_say(log, INTACT_ERROR, "cannot look at %s: %s", f->path, strerror(errno));
+		return -errno;
+	}
+	return loop_update_size(f->loop_path, log);
+}
+
+static bool fuse_in_use(const void *instance)
+{
+	const struct file *f = instance;
+	unsigned opens = __atomic_load_n(&f->opens, __ATOMIC_ACQUIRE);
+
+	return is_looped(f) ? opens > 1 || loop_is_claimed(f->loop_path) : opens > 0;
+}
+
+/* ---- Stopping ---- */
+
+static bool is_released(const struct file *f)
+{
+	const struct timespec a_while = {.tv_nsec = 10000000L};
+
+	for (unsigned i = 0; i < RELEASE_TRIES; i++) {
+		if (__atomic_load_n(&f->opens, __ATOMIC_ACQUIRE) == 0)
+			return true;
+		(void)nanosleep(&a_while, NULL);
+	}
+	return false;
+}
+
+static int let_go(struct file *f, bool force, const struct intact_log *log)
+{
+	int err;
+
+	if (!is_looped(f))
+		return !force && fuse_in_use(f) ? -EBUSY : 0;
+	if (!force && __atomic_load_n(&f->opens, __ATOMIC_ACQUIRE) > 1)
+		return -EBUSY;
+	err = loop_detach(f->loop_path, force, log);
+	if (err && !force)
+		return err;
+	(void)is_released(f); /* what the loop device still had is on the volume then */
+	return 0;
+}
+
+static int fuse_stop(void *instance, bool force, const struct intact_log *log)
+{
+	struct file *f = instance;
+	int err;
+
+	__atomic_store_n(&f->stopping, true, __ATOMIC_RELEASE);
+	err = let_go(f, force, log);
+	if (err) {
+		__atomic_store_n(&f->stopping, false, __ATOMIC_RELEASE);
+		return err;
+	}
+	destroy(f);
+	return 0;
+}
+
+/* ---- What another has left ---- */
+
+static int unmount(const char *path)
+{
+	pid_t pid;
+	int status;
+
+	if (geteuid() == 0)
+		return umount2(path, MNT_DETACH) < 0 && errno != EINVAL && errno != ENOENT ? -errno
+											   : 0;
+	pid = fork();
+	if (pid == 0) {
+		(void)freopen("/dev/null", "w", stderr); /* it may well not be mounted */
+		execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--", path, (char *)NULL);
+		_exit(127);
+	}
+	if (pid < 0)
+		return -errno;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return 0;
+}
+
+static int fuse_forget(const char *directory, int64_t id, const struct intact_log *log)
+{
+	char path[PATH_MAX];
+	int err;
+
+	(void)id;
+	(void)snprintf(path, sizeof(path), "%s/" FILE_NAME, directory);
+	loop_detach_all(path, log);
+	err = unmount(path);
+	if (err)
+		frontend_say(log, INTACT_ERROR, "cannot unmount %s: %s", path, strerror(-err));
+	else
+		(void)unlink(path);
+	return err;
+}
+
+const struct frontend frontend_fuse = {
+	.name = "fuse",
+	.probe = fuse_probe,
+	.start = fuse_start,
+	.device = fuse_device,
+	.is_block = fuse_is_block,
+	.id = fuse_id,
+	.resize = fuse_resize,
+	.in_use = fuse_in_use,
+	.stop = fuse_stop,
+	.forget = fuse_forget,
+};
