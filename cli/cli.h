@@ -46,15 +46,24 @@ struct options {
 	uint64_t count; /* read; 0: to the end */
 	const char *output;
 	bool ignore_mismatches;
-	bool bench;	     /* digests */
-	const char *socket;  /* serve */
-	const char *port;    /* serve */
-	const char *address; /* serve */
-	const char *status;  /* serve: path of the socket */
-	bool read_only;	     /* serve */
-	bool no_wipe;	     /* format */
-	bool force;	     /* format */
-	bool batch;	     /* format */
+	bool bench;	      /* digests */
+	const char *socket;   /* serve */
+	const char *port;     /* serve */
+	const char *address;  /* serve */
+	const char *status;   /* serve: path of the socket */
+	bool read_only;	      /* serve, open */
+	const char *frontend; /* open; NULL: the best */
+	bool file;	      /* open */
+	unsigned queues;      /* open; 0: as the front end likes */
+	unsigned depth;
+	bool recover;	      /* open */
+	const char *log_path; /* open */
+	bool deferred;	      /* close */
+	bool cancel_deferred; /* close */
+	bool openmetrics;     /* status */
+	bool no_wipe;	      /* format */
+	bool force;	      /* format */
+	bool batch;	      /* format */
 	char **operands;
 	int operand_count;
 	struct intact_log log;
@@ -81,6 +90,9 @@ int cmd_serve(struct options *options);
 int cmd_status(struct options *options);
 int cmd_format(struct options *options);
 int cmd_recalculate(struct options *options);
+int cmd_open(struct options *options);
+int cmd_close(struct options *options);
+int cmd_list(struct options *options);
 
 /* ---- options.c ---- */
 
@@ -107,6 +119,17 @@ const char *journal_state_name(enum intact_journal_state state);
 void json_member(bool *first, const char *key, struct json_object *value);
 
 void print_flags(uint32_t flags);
+
+/* A member, or NULL. */
+struct json_object *json_get(struct json_object *o, const char *key);
+const char *json_get_text(struct json_object *o, const char *key); /* "" when there is none */
+uint64_t json_get_number(struct json_object *o, const char *key);
+void json_print(struct json_object *o); /* with a newline */
+
+/* ---- openmetrics.c ---- */
+
+/* Statuses of volumes, in the text format of OpenMetrics. */
+void openmetrics_print(struct json_object *statuses);
 
 /* ---- interrupt.c ---- */
 

@@ -19,10 +19,13 @@ const struct command commands[] = {
 	{"write", "DEVICE", 1, 1, "write stdin to the volume", cmd_write, 1u << 4},
 	{"replay", "DEVICE", 1, 1, "bring home what the journal holds", cmd_replay, 1u << 5},
 	{"serve", "DEVICE", 1, 1, "make the volume an NBD export", cmd_serve, 1u << 6},
-	{"status", "SOCKET", 1, 1, "ask a server how its volume is", cmd_status, 1u << 7},
+	{"status", "[NAME]", 0, 1, "ask how an open volume is", cmd_status, 1u << 7},
 	{"format", "DEVICE", 1, 1, "make a volume", cmd_format, 1u << 8},
 	{"recalculate", "DEVICE", 1, 1, "make tags for the data that are there", cmd_recalculate,
 	 1u << 9},
+	{"open", "DEVICE NAME", 1, 2, "make the volume a block device", cmd_open, 1u << 10},
+	{"close", "NAME", 1, 1, "take the block device away", cmd_close, 1u << 11},
+	{"list", "", 0, 0, "list the open volumes", cmd_list, 1u << 12},
 	{0},
 };
 

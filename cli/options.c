@@ -21,12 +21,16 @@
 #define STATUS	(1u << 7)
 #define FORMAT	(1u << 8)
 #define RECALC	(1u << 9)
-#define CHANGE	(WRITE | REPLAY | SERVE | RECALC) /* open the volume for writing */
-#define USE	(WRITE | SERVE)			  /* and for more than that */
+#define OPEN	(1u << 10)
+#define CLOSE	(1u << 11)
+#define LIST	(1u << 12)
+#define HOLD	(SERVE | OPEN)
+#define CHANGE	(WRITE | REPLAY | HOLD | RECALC) /* open the volume for writing */
+#define USE	(WRITE | HOLD)			 /* and for more than that */
 #define CONTENT (CHECK | READ | CHANGE)
 #define VOLUME	(DUMP | CONTENT)
 #define MAKE	(VOLUME | FORMAT)
-#define ALL	(MAKE | DIGESTS | STATUS)
+#define ALL	(MAKE | DIGESTS | STATUS | CLOSE | LIST)
 
 void complain(const char *format, ...)
 {
@@ -200,6 +204,16 @@ enum option_id {
 	O_ADDRESS,
 	O_STATUS,
 	O_READ_ONLY,
+	O_UBLK,
+	O_FUSE,
+	O_FILE,
+	O_QUEUES,
+	O_DEPTH,
+	O_RECOVER,
+	O_LOG,
+	O_DEFERRED,
+	O_CANCEL_DEFERRED,
+	O_OPENMETRICS,
 	O_JSON,
 	O_VERBOSE,
 	O_HELP,
@@ -242,18 +256,18 @@ static const struct option_row table[] = {
 	{O_NO_JOURNAL, 'D', "integrity-no-journal", NULL, USE | FORMAT, "write directly"},
 	{O_BITMAP_MODE, 'B', "integrity-bitmap-mode", NULL, USE | FORMAT,
 	 "write directly, with a bitmap"},
-	{O_RECOVERY, 'R', "integrity-recovery-mode", NULL, CHECK | READ | SERVE,
+	{O_RECOVERY, 'R', "integrity-recovery-mode", NULL, CHECK | READ | HOLD,
 	 "leave out the journal"},
 	{O_JOURNAL_WATERMARK, 0, "journal-watermark", "PERCENT", USE, "full: write home (50)"},
 	{O_JOURNAL_COMMIT_TIME, 0, "journal-commit-time", "MS", USE, "commit after (10000)"},
 	{O_BITMAP_FLUSH_TIME, 0, "bitmap-flush-time", "MS", USE, "clear bits after (10000)"},
 	{O_BITMAP_SECTORS_PER_BIT, 0, "bitmap-sectors-per-bit", "SECTORS", USE | FORMAT,
 	 "a bit stands for"},
-	{O_RECALCULATE, 0, "integrity-recalculate", NULL, SERVE, "make the tags anew, meanwhile"},
+	{O_RECALCULATE, 0, "integrity-recalculate", NULL, HOLD, "make the tags anew, meanwhile"},
 	{O_RECALCULATE, 0, "integrity-recalculate", NULL, FORMAT, "leave data, make tags later"},
-	{O_RECALCULATE_RESET, 0, "integrity-recalculate-reset", NULL, SERVE | RECALC,
+	{O_RECALCULATE_RESET, 0, "integrity-recalculate-reset", NULL, HOLD | RECALC,
 	 "from the beginning"},
-	{O_LEGACY_RECALCULATE, 0, "integrity-legacy-recalculate", NULL, SERVE | FORMAT | RECALC,
+	{O_LEGACY_RECALCULATE, 0, "integrity-legacy-recalculate", NULL, HOLD | FORMAT | RECALC,
 	 "also where it is not safe"},
 	{O_NO_WIPE, 0, "no-wipe", NULL, FORMAT, "leave data and tags as they are"},
 	{O_TABLE, 0, "table", "LINE", MAKE, "device-mapper table instead of these"},
@@ -283,10 +297,20 @@ static const struct option_row table[] = {
 	{O_PORT, 'p', "port", "N", SERVE, "serve at a TCP port"},
 	{O_ADDRESS, 0, "address", "ADDRESS", SERVE, "of the port (default localhost)"},
 	{O_STATUS, 0, "status", "PATH", SERVE, "status socket (default SOCKET.status)"},
-	{O_READ_ONLY, 'r', "read-only", NULL, SERVE, "write nothing, replay nothing"},
+	{O_READ_ONLY, 'r', "read-only", NULL, HOLD, "write nothing, replay nothing"},
+	{O_UBLK, 0, "ublk", NULL, OPEN, "by ublk, or not at all"},
+	{O_FUSE, 0, "fuse", NULL, OPEN, "by FUSE and a loop device"},
+	{O_FILE, 0, "file", NULL, OPEN, "a FUSE file instead of a device"},
+	{O_QUEUES, 0, "queues", "N", OPEN, "of the device (default: one)"},
+	{O_DEPTH, 0, "depth", "N", OPEN, "requests of each at once"},
+	{O_RECOVER, 0, "recover", NULL, OPEN, "take over from a process that died"},
+	{O_LOG, 0, "log", "FILE", OPEN, "instead of syslog"},
+	{O_DEFERRED, 0, "deferred", NULL, CLOSE, "when nobody uses it any more"},
+	{O_CANCEL_DEFERRED, 0, "cancel-deferred", NULL, CLOSE, "after all not"},
+	{O_OPENMETRICS, 0, "openmetrics", NULL, STATUS, "for Prometheus and its like"},
 	{O_FORCE, 'f', "force", NULL, FORMAT, "overwrite whatever is there"},
 	{O_BATCH_MODE, 'q', "batch-mode", NULL, FORMAT, "ask nothing"},
-	{O_JSON, 0, "json", NULL, ALL & ~READ, "for programs"},
+	{O_JSON, 0, "json", NULL, ALL & ~(READ | CLOSE), "for programs"},
 	{O_VERBOSE, 'v', "verbose", NULL, ALL, "say what was chosen, and why"},
 	{O_HELP, '?', "help", NULL, ALL, "show this"},
 	{O_VERSION, 'V', "version", NULL, ALL, "show the version"},
@@ -410,6 +434,24 @@ static int take_volume_option(struct given *g, enum option_id id, const char *va
 	return 1; /* not one of these */
 }
 
+static int take_frontend(struct options *o, const char *name)
+{
+	if (o->frontend && strcmp(o->frontend, name) != 0)
+		return -EINVAL;
+	o->frontend = name;
+	return 0;
+}
+
+static int take_count(unsigned *to, const char *text)
+{
+	uint64_t value;
+
+	if (parse_number(text, 4096, &value) < 0 || value == 0)
+		return -EINVAL;
+	*to = (unsigned)value;
+	return 0;
+}
+
 static int take_option(struct given *g, enum option_id id, const char *value)
 {
 	struct options *o = g->options;
@@ -480,6 +522,32 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 		return 0;
 	case O_READ_ONLY:
 		o->read_only = true;
+		return 0;
+	case O_UBLK:
+		return take_frontend(o, "ublk");
+	case O_FUSE:
+		return take_frontend(o, "fuse");
+	case O_FILE:
+		o->file = true;
+		return 0;
+	case O_QUEUES:
+		return take_count(&o->queues, value);
+	case O_DEPTH:
+		return take_count(&o->depth, value);
+	case O_RECOVER:
+		o->recover = true;
+		return 0;
+	case O_LOG:
+		o->log_path = value;
+		return 0;
+	case O_DEFERRED:
+		o->deferred = true;
+		return o->cancel_deferred ? -EINVAL : 0;
+	case O_CANCEL_DEFERRED:
+		o->cancel_deferred = true;
+		return o->deferred ? -EINVAL : 0;
+	case O_OPENMETRICS:
+		o->openmetrics = true;
 		return 0;
 	case O_NO_WIPE:
 		o->no_wipe = true;
@@ -722,7 +790,7 @@ static int take_operands(const struct command *command, int argc, char **argv, s
 	if (o->operand_count < command->operands_min || o->operand_count > command->operands_max) {
 		complain("%s (see intact %s --help)",
 			 o->operand_count >= command->operands_min ? "too many operands"
-			 : command->bit == STATUS		   ? "which socket?"
+			 : (command->bit & CLOSE)		   ? "which volume?"
 								   : "which device?",
 			 command->name);
 		return EXIT_USAGE;

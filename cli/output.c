@@ -100,6 +100,32 @@ void json_member(bool *first, const char *key, struct json_object *value)
 	json_object_put(value);
 }
 
+struct json_object *json_get(struct json_object *o, const char *key)
+{
+	struct json_object *value = NULL;
+
+	(void)json_object_object_get_ex(o, key, &value);
+	return value;
+}
+
+const char *json_get_text(struct json_object *o, const char *key)
+{
+	struct json_object *value = json_get(o, key);
+
+	return value ? json_object_get_string(value) : "";
+}
+
+uint64_t json_get_number(struct json_object *o, const char *key)
+{
+	return json_object_get_uint64(json_get(o, key));
+}
+
+void json_print(struct json_object *o)
+{
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED |
+						       JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
 void print_flags(uint32_t flags)
 {
 	fputs("flags:", stdout);

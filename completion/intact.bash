@@ -22,6 +22,10 @@ _intact_drivers() {
 	"$1" digests 2>/dev/null | awk 'NR > 1 { print $3 }' | sort -u
 }
 
+_intact_names() {
+	"$1" list 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
 # _intact_files WORD: file names, which readline quotes
 _intact_files() {
 	local IFS=$'\n'
@@ -46,9 +50,9 @@ _intact_value() {
 	-s | --sector-size) _intact_words "$3" "512 1024 2048 4096" ;;
 	--digest-policy) _intact_words "$3" "auto accelerator sync async" ;;
 	--digest-driver) _intact_words "$3" "$(_intact_drivers "$1")" ;;
-	-o | --output | --data-device | --inline-tags | --socket | --status | --*-key-file) _intact_files "$3" ;;
+	-o | --output | --data-device | --inline-tags | --socket | --status | --log | --*-key-file) _intact_files "$3" ;;
 	-t | --tag-size | --table | --offset | --buffer-sectors | --*-key-size | --*-key) ;;
-	--from | --to | --limit-rate | --jobs | --sector | --count) ;;
+	--from | --to | --limit-rate | --jobs | --sector | --count | --queues | --depth) ;;
 	--journal-watermark | --journal-commit-time | --bitmap-flush-time) ;;
 	-j | --journal-size | --interleave-sectors | --bitmap-sectors-per-bit | -p | --port | --address) ;;
 	*) return 1 ;;
@@ -81,6 +85,11 @@ _intact() {
 	fi
 	case $word,$command in
 	-*) _intact_option "$program" "$command" "$word" ;;
+	*,close) _intact_words "$word" "$(_intact_names "$program")" ;;
+	*,status)
+		_intact_words "$word" "$(_intact_names "$program")"
+		[[ ${#COMPREPLY[@]} -gt 0 ]] || _intact_files "$word"
+		;;
 	*,digests) _intact_words "$word" "$(_intact_algorithms "$program")" ;;
 	*) _intact_files "$word" ;;
 	esac

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Help and version: exit status 0, on stdout, within 80 columns and 48 lines.
+# Help and version: exit status 0, on stdout, within 80 columns and 52 lines.
 . "$(dirname "$0")/words.sh"
 
 version=$("$INTACT" --version)
@@ -23,10 +23,10 @@ mapfile -t commands < <("$INTACT" --help | awk '/^  [a-z]/ {print $1}')
 [ ${#commands[@]} -ge 4 ] || fail "there are commands that --help does not list: ${commands[*]}"
 
 for command in "${commands[@]}"; do
-	screen 48 "$command" --help
-	screen 48 "$command" '-?'
+	screen 52 "$command" --help
+	screen 52 "$command" '-?'
 	# Whatever else is on the line.
-	screen 48 "$command" a b c --help
+	screen 52 "$command" a b c --help
 	for word in --version -V; do
 		expect 0 "$command" $word
 		has_line out "$version"

@@ -56,7 +56,6 @@ stopped
 [ ! -e "$work/elsewhere/status" ] || fail "it is still there"
 
 refused 4 "cannot ask $nbd: No such file or directory" status "$nbd"
-refused 2 'which socket?' status
 
 # Who computes the tags: as was asked for.
 serve --digest-driver simulated:latency=10 "$volume"

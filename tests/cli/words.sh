@@ -3,7 +3,7 @@
 #
 # More words for the tests of the command: . "$(dirname "$0")/words.sh"
 # shellcheck source=tests/lib/functions.sh
-. "$INTACT_TEST_LIB/functions.sh"
+. "${INTACT_TEST_LIB:?says where the tests are}/functions.sh"
 
 # So that a sanitizer's verdict is none of the command's exit statuses.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:exitcode=99"
