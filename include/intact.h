@@ -420,9 +420,13 @@ struct intact_status {
  *
  * With INTACT_OPEN_READ_ONLY, as in recovery mode, nothing is written, the journal included: it is
  * read as if it were replayed.
+ *
+ * With INTACT_OPEN_CORRUPT a journal that does not match is not refused but opened as the kernel does it:
+ * nothing is written, the volume has stopped, and every request fails.
  */
 #define INTACT_OPEN_READ_ONLY (1u << 0)
 #define INTACT_OPEN_OWN_LOOP  (1u << 1)
+#define INTACT_OPEN_CORRUPT   (1u << 2)
 int intact_open(const struct intact_params *params, unsigned flags, const struct intact_log *log,
 		struct intact **ret);
 

@@ -47,6 +47,7 @@ struct intact {
 	struct relay relays[2]; /* of the engine, and of one that is to follow */
 	unsigned relay;		/* the engine's */
 	bool own_loop;		/* the caller runs it */
+	bool opens_corrupt;
 	struct io_file *device;
 	struct io_file *data_device; /* or NULL */
 	struct io_context *io;

@@ -103,6 +103,7 @@ struct engine_world engine_world_of(struct intact *v, struct relay *relay)
 		.wake = loop_digests_ready,
 		.opaque = v,
 		.log = &relay->log,
+		.opens_corrupt = v->opens_corrupt,
 	};
 }
 
@@ -205,6 +206,7 @@ static int create(unsigned flags, const struct intact_log *log, struct intact **
 		return -ENOMEM;
 	init_logs(v, log);
 	v->own_loop = flags & INTACT_OPEN_OWN_LOOP;
+	v->opens_corrupt = flags & INTACT_OPEN_CORRUPT;
 	v->asleep = v->own_loop;
 	v->fd = -1;
 	queue_init(&v->queue);

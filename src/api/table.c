@@ -85,7 +85,8 @@ static void put_numbers(const struct intact_info *info, struct table *t)
 	t->mode = (char)info->mode;
 	t->block_size = info->block_bytes;
 	t->journal_sectors = (uint32_t)info->journal_sectors;
-	t->interleave_sectors = (uint32_t)info->interleave_sectors;
+	/* With a metadata device it means nothing, and the kernel says 1. */
+	t->interleave_sectors = info->interleave_sectors ? (uint32_t)info->interleave_sectors : 1;
 	t->buffer_sectors = info->buffer_sectors;
 	t->journal_watermark = info->journal_watermark_percent;
 	t->commit_time = info->commit_time_ms;

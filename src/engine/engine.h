@@ -37,6 +37,7 @@ struct engine_world {
 	void (*wake)(void *opaque);
 	void *opaque;
 	const struct intact_log *log;
+	bool opens_corrupt; /* a journal that is corrupt is no -EILSEQ: the volume has stopped then */
 };
 
 /* Activates the volume: checks, replays, recovers the bitmap (docs/format.md sections 5, 7 and 9).

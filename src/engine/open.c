@@ -334,6 +334,10 @@ static int open_area(struct engine *e)
 		return leave_bitmap(e, dirty);
 	}
 	r = replay_run(e);
+	if (r == -EILSEQ && e->world.opens_corrupt) {
+		engine_fail(e, -EIO, "the journal is corrupt");
+		return 0;
+	}
 	if (r < 0 || e->read_only)
 		return r;
 	if (!engine_journals(e))
@@ -370,7 +374,7 @@ int open_activate(struct engine *e)
 	if (e->dirty.stale)
 		e->dirty.stale_count = bitmap_count(e->dirty.stale, e->dirty.shape.regions);
 	e->activated = e->volume.sb;
-	return recalculate_begin(e);
+	return e->failed ? 0 : recalculate_begin(e);
 }
 
 static int fill(struct engine *e)
