@@ -94,6 +94,32 @@ static int answer_close(struct daemon *d, struct json_object *request, struct js
 	return err;
 }
 
+static int answer_table(struct daemon *d, struct json_object *request, struct json_object *answer,
+			const struct intact_log *log)
+{
+	char *line;
+	int err = intact_table(d->volume, is_set(request, "showkeys") ? INTACT_TABLE_KEYS : 0, log,
+			       &line);
+
+	if (err)
+		return err;
+	json_object_object_add(answer, "table", json_object_new_string(line));
+	free(line);
+	return 0;
+}
+
+static int answer_resize(struct daemon *d, struct json_object *request, struct json_object *answer,
+			 const struct intact_log *log)
+{
+	struct json_object *sectors = member(request, "sectors");
+	unsigned flags = INTACT_RESIZE_RECALCULATE;
+	int err =
+		intact_resize(d->volume, sectors ? json_object_get_uint64(sectors) : 0, flags, log);
+
+	(void)answer;
+	return err ?: d->frontend->resize(d->instance, intact_sectors(d->volume), log);
+}
+
 static const struct {
 	const char *command;
 	int (*answer)(struct daemon *d, struct json_object *request, struct json_object *answer,
@@ -101,6 +127,8 @@ static const struct {
 } commands[] = {
 	{"status", answer_status},
 	{"close", answer_close},
+	{"table", answer_table},
+	{"resize", answer_resize},
 };
 
 static int obey(struct daemon *d, struct json_object *request, struct json_object *answer,

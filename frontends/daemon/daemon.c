@@ -37,7 +37,10 @@ static int open_volume(struct daemon *d)
 
 	d->read_only = d->options.read_only || p->mode == INTACT_MODE_RECOVERY;
 	d->discards = p->allow_discards || p->allow_discards_keyed;
-	err = intact_open(p, d->read_only ? INTACT_OPEN_READ_ONLY : 0, &d->log, &d->volume);
+	err = intact_open(p,
+			  (d->read_only ? INTACT_OPEN_READ_ONLY : 0) |
+				  (d->options.corrupt ? INTACT_OPEN_CORRUPT : 0),
+			  &d->log, &d->volume);
 	intact_params_done(p);
 	if (err)
 		return err;
@@ -157,13 +160,17 @@ static int note_frontend(struct daemon *d)
 static int note_device(struct daemon *d)
 {
 	const char *device = d->frontend->device(d->instance);
+	int err;
 
 	set(d, "device", json_object_new_string(device));
 	set(d, "frontend_id", json_object_new_int64(d->frontend->id(d->instance)));
 	set(d, "block_device", json_object_new_boolean(d->frontend->is_block(d->instance)));
 	set(d, "read_only", json_object_new_boolean(d->read_only));
-	return state_write(&d->state, d->description, &d->log)
-		       ?: state_link(&d->state, device, &d->log);
+	err = state_write(&d->state, d->description, &d->log);
+	err = err ?: state_link(&d->state, device, &d->log);
+	if (!err && d->options.link)
+		err = state_link_at(&d->state, d->options.link, device, &d->log);
+	return err;
 }
 
 static int start_frontend(struct daemon *d, bool block_device)
@@ -240,7 +247,7 @@ static void forget(struct daemon *d)
 {
 	struct json_object *device = NULL;
 
-	if (d->recover_id != FRONTEND_ID_NONE && !d->usable)
+	if (d->recover_id != FRONTEND_ID_NONE)
 		return;
 	(void)json_object_object_get_ex(d->description, "device", &device);
 	state_remove(&d->state, device ? json_object_get_string(device) : NULL);

@@ -26,9 +26,11 @@ struct daemon_options {
 	size_t option_count;
 
 	bool read_only;
-	bool recover;	      /* take over the device of a process that died, if there is one */
-	bool file;	      /* a file will do, also where a block device could be had */
+	bool corrupt; /* open a volume whose journal is corrupt, stopped, as the kernel does */
+	bool recover; /* take over the device of a process that died, if there is one */
+	bool file;    /* a file will do, also where a block device could be had */
 	const char *frontend; /* this one; NULL: the best there is */
+	const char *link;     /* a further link to the device, besides /dev/intact/NAME */
 	const char *log_path; /* absolute; NULL: syslog */
 	unsigned queues;      /* 0: as the front end likes */
 	unsigned depth;

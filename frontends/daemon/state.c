@@ -289,6 +289,13 @@ static void link_path(const struct state *s, char path[static PATH_MAX])
 	(void)snprintf(path, PATH_MAX, LINKS "/%s", s->name);
 }
 
+static int make_link(const char *path, const char *device, const struct intact_log *log)
+{
+	if (access(path, F_OK) < 0) /* points to nothing, or is not there */
+		(void)unlink(path);
+	return symlink(device, path) < 0 ? refuse(log, "make", path) : 0;
+}
+
 int state_link(const struct state *s, const char *device, const struct intact_log *log)
 {
 	char path[PATH_MAX];
@@ -298,27 +305,50 @@ int state_link(const struct state *s, const char *device, const struct intact_lo
 	link_path(s, path);
 	if (mkdir(LINKS, 0755) < 0 && errno != EEXIST)
 		return refuse(log, "make", LINKS);
-	if (access(path, F_OK) < 0) /* points to nothing, or is not there */
-		(void)unlink(path);
-	if (symlink(device, path) < 0)
-		return refuse(log, "make", path);
-	return 0;
+	return make_link(path, device, log);
+}
+
+int state_link_at(const struct state *s, const char *path, const char *device,
+		  const struct intact_log *log)
+{
+	int err = make_link(path, device, log);
+
+	if (err)
+		return err;
+	(void)unlinkat(s->directory_fd, file_name(s, ".link").text, 0);
+	if (symlinkat(path, s->directory_fd, file_name(s, ".link").text) == 0)
+		return 0;
+	err = refuse(log, "remember", path);
+	(void)unlink(path);
+	return err;
+}
+
+/* Where a link leads to; false: it is none. */
+static bool read_link(int directory_fd, const char *path, char to[static PATH_MAX])
+{
+	ssize_t n = readlinkat(directory_fd, path, to, PATH_MAX - 1);
+
+	to[n < 0 ? 0 : n] = '\0';
+	return n >= 0;
 }
 
 /* Unless it points elsewhere: then it is another's. */
-static void remove_link(const struct state *s, const char *device)
+static void remove_link(const char *path, const char *device)
+{
+	char to[PATH_MAX];
+
+	if (read_link(AT_FDCWD, path, to) && strcmp(to, device) == 0)
+		(void)unlink(path);
+}
+
+static void remove_links(const struct state *s, const char *device)
 {
 	char path[PATH_MAX];
-	char to[PATH_MAX];
-	ssize_t n;
 
 	link_path(s, path);
-	n = readlink(path, to, sizeof(to) - 1);
-	if (n < 0)
-		return;
-	to[n] = '\0';
-	if (strcmp(to, device) == 0)
-		(void)unlink(path);
+	remove_link(path, device);
+	if (read_link(s->directory_fd, file_name(s, ".link").text, path))
+		remove_link(path, device);
 }
 
 /* ---- The end ---- */
@@ -339,10 +369,10 @@ static void empty_directory(const char *path)
 
 void state_clear(const struct state *s, const char *device)
 {
-	static const char *const suffixes[] = {".sock", ".json.new", ".json"};
+	static const char *const suffixes[] = {".link", ".sock", ".json.new", ".json"};
 
 	if (device)
-		remove_link(s, device);
+		remove_links(s, device);
 	empty_directory(s->directory);
 	(void)rmdir(s->directory);
 	for (unsigned i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++)

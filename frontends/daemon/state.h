@@ -5,6 +5,7 @@
  *	NAME.lock	held by its process, and by nobody when that has died
  *	NAME.json	what it was opened with, without keys, and what has become of it
  *	NAME.sock	where its process listens
+ *	NAME.link	points to the further link, if one was wanted
  *	NAME.d/		its front end's
  *
  * and, as root, /dev/intact/NAME, which points to the device.
@@ -49,6 +50,10 @@ int state_make_directory(const struct state *s, const struct intact_log *log);
 
 /* /dev/intact/NAME. -EEXIST: something else has it. */
 int state_link(const struct state *s, const char *device, const struct intact_log *log);
+
+/* A further link to it, wherever that is wanted, with the same life; remembered in NAME.link. */
+int state_link_at(const struct state *s, const char *path, const char *device,
+		  const struct intact_log *log);
 
 /* All of it, while locked; state_remove gives the name up as well. */
 void state_clear(const struct state *s, const char *device);

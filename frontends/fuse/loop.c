@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,14 +112,19 @@ int loop_attach(const char *file, bool read_only, uint32_t block_bytes,
 		const struct intact_log *log, char ret_path[static LOOP_PATH_BYTES])
 {
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	struct stat st;
 	int file_fd;
 	int err;
 
 	if (control < 0)
 		return refuse(log, "open", "/dev/loop-control");
 	file_fd = open(file, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
-	err = file_fd < 0 ? refuse(log, "open", file)
-			  : attach(control, file_fd, file, read_only, block_bytes, log, ret_path);
+	/* Older kernels (6.1) take the size that they know, and of a file that is a mount point they
+	 * know none before somebody asks.
+	 */
+	err = file_fd < 0 || fstat(file_fd, &st) < 0
+		      ? refuse(log, "open", file)
+		      : attach(control, file_fd, file, read_only, block_bytes, log, ret_path);
 	if (file_fd >= 0)
 		close(file_fd);
 	close(control);
