@@ -112,10 +112,7 @@ static void begin_wipe(struct format *f)
 	struct arguments *a = f->arguments;
 
 	tell_formatted(a);
-	if (!given(a, O_BATCH_MODE))
-		puts("Wiping device to initialize integrity checksum.\n"
-		     "You can interrupt this by pressing CTRL+c (rest of not wiped device will "
-		     "contain invalid checksum).");
+	wipe_announce(a);
 	wipe_begin(&f->wipe, a, f->device);
 	f->wiping = true;
 }

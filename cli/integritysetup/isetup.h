@@ -8,6 +8,7 @@
 
 #include <intact.h>
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -70,6 +71,9 @@ enum option_id {
 	O_DIGEST_DRIVER,
 	O_DIGEST_DEPTH,
 	O_DIGEST_MODULE,
+	O_UBLK,
+	O_FUSE,
+	O_NBD,
 	OPTIONS_END,
 	O_HELP,
 	O_USAGE,
@@ -107,6 +111,9 @@ static inline bool given(const struct arguments *a, enum option_id id)
 {
 	return a->values[id] != NULL;
 }
+
+const char *option_name(enum option_id id);
+bool option_is_of_volume(enum option_id id); /* one that opening it again needs */
 
 /* Negative: run a->action; else the exit status. arguments_done is due in any case. */
 int arguments_parse(struct arguments *a, int argc, const char **argv);
@@ -159,6 +166,7 @@ struct wipe {
 	bool shown;	    /* and it is not ended yet */
 };
 
+void wipe_announce(const struct arguments *a);
 void wipe_begin(struct wipe *w, const struct arguments *a, const char *device);
 void wipe_show(struct wipe *w, uint64_t done_bytes, uint64_t total_bytes);
 void wipe_stop(struct wipe *w); /* it was not brought to its end */
@@ -168,9 +176,32 @@ void wipe_stop(struct wipe *w); /* it was not brought to its end */
 void interrupt_catch(void);
 bool interrupt_pending(void);
 
+/* ---- ask.c ---- */
+
+struct json_object;
+
+/* Names may be given as the paths of their devices. */
+const char *without_directory(const char *name);
+void mapper_path(const char *name, char path[static PATH_MAX]);
+
+bool is_active(const char *name);
+int complain_inactive(const char *name); /* the exit status */
+
+/* Asks the process behind the device. Takes the request; what it says goes to the log. */
+struct json_object *request_for(const char *command);
+int ask(struct arguments *a, const char *name, struct json_object *request,
+	struct json_object **ret_answer);
+
+struct json_object *member(struct json_object *o, const char *key); /* NULL: has none */
+const char *text_of(struct json_object *o, const char *key);
+
 /* ---- The actions ---- */
 
 int action_format(struct arguments *a);
+int action_open(struct arguments *a);
+int action_close(struct arguments *a);
+int action_status(struct arguments *a);
 int action_dump(struct arguments *a);
+int action_resize(struct arguments *a);
 
 #endif

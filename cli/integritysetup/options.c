@@ -21,8 +21,14 @@
 
 const struct action actions[] = {
 	{"format", NULL, false, 1, "<integrity_device>", "make a volume", FORMAT, action_format},
+	{"open", "create", true, 2, "<integrity_device> <name>", "make it the device <name>", OPEN,
+	 action_open},
+	{"close", "remove", false, 1, "<name>", "take the device away", CLOSE, action_close},
+	{"status", NULL, false, 1, "<name>", "show what the device is", STATUS, action_status},
 	{"dump", NULL, false, 1, "<integrity_device>", "show what the superblock says", DUMP,
 	 action_dump},
+	{"resize", NULL, false, 1, "<name>", "make the device longer or shorter", RESIZE,
+	 action_resize},
 	{0},
 };
 
@@ -33,86 +39,89 @@ struct option_row {
 	char letter; /* or 0 */
 	const char *name;
 	enum kind kind;
-	const char *value; /* as --help shows it */
 	unsigned actions;
+	const char *value; /* as --help shows it */
 	const char *help;
 };
 
 static const struct option_row table[] = {
-	{O_ALLOW_DISCARDS, 0, "allow-discards", SWITCH, NULL, OPEN, "Accept discards (TRIM)"},
-	{O_ALLOW_DISCARDS_KEYED, 0, "allow-discards-keyed", SWITCH, NULL, OPEN,
+	{O_ALLOW_DISCARDS, 0, "allow-discards", SWITCH, OPEN, NULL, "Accept discards (TRIM)"},
+	{O_ALLOW_DISCARDS_KEYED, 0, "allow-discards-keyed", SWITCH, OPEN, NULL,
 	 "Accept discards, marked with the key"},
-	{O_BATCH_MODE, 'q', "batch-mode", SWITCH, NULL, ALL, "Ask nothing"},
-	{O_BUFFER_SECTORS, 0, "buffer-sectors", NUMBER_32, "SECTORS", ALL,
+	{O_BATCH_MODE, 'q', "batch-mode", SWITCH, ALL, NULL, "Ask nothing"},
+	{O_BUFFER_SECTORS, 0, "buffer-sectors", NUMBER_32, ALL, "SECTORS",
 	 "Size of the kernel's buffers"},
-	{O_BITMAP_FLUSH_TIME, 0, "bitmap-flush-time", NUMBER_32, "ms", ALL,
+	{O_BITMAP_FLUSH_TIME, 0, "bitmap-flush-time", NUMBER_32, ALL, "ms",
 	 "When bits of the bitmap are cleared"},
-	{O_BITMAP_SECTORS_PER_BIT, 0, "bitmap-sectors-per-bit", NUMBER_32, "INT", ALL,
+	{O_BITMAP_SECTORS_PER_BIT, 0, "bitmap-sectors-per-bit", NUMBER_32, ALL, "INT",
 	 "Sectors of 512 bytes that a bit of the bitmap stands for"},
-	{O_CANCEL_DEFERRED, 0, "cancel-deferred", SWITCH, NULL, CLOSE, "Take --deferred back"},
-	{O_DATA_DEVICE, 0, "data-device", TEXT, "path", ALL,
+	{O_CANCEL_DEFERRED, 0, "cancel-deferred", SWITCH, CLOSE, NULL, "Take --deferred back"},
+	{O_DATA_DEVICE, 0, "data-device", TEXT, ALL, "path",
 	 "Device of the data, when it is another one"},
-	{O_DEBUG, 0, "debug", SWITCH, NULL, ALL, "Show what is done, line by line"},
-	{O_DEFERRED, 0, "deferred", SWITCH, NULL, CLOSE, "Close when the last user has gone"},
-	{O_DEVICE_SIZE, 0, "device-size", SIZE, "bytes", RESIZE, "The size in bytes"},
-	{O_DISABLE_BLKID, 0, "disable-blkid", SWITCH, NULL, FORMAT,
+	{O_DEBUG, 0, "debug", SWITCH, ALL, NULL, "Show what is done, line by line"},
+	{O_DEFERRED, 0, "deferred", SWITCH, CLOSE, NULL, "Close when the last user has gone"},
+	{O_DEVICE_SIZE, 0, "device-size", SIZE, RESIZE, "bytes", "The size in bytes"},
+	{O_DISABLE_BLKID, 0, "disable-blkid", SWITCH, FORMAT, NULL,
 	 "Overwrite whatever the device carries"},
-	{O_INTEGRITY, 'I', "integrity", TEXT, "STRING", ALL, "Algorithm of the tags"},
-	{O_BITMAP_MODE, 'B', "integrity-bitmap-mode", SWITCH, NULL, ALL,
+	{O_INTEGRITY, 'I', "integrity", TEXT, ALL, "STRING", "Algorithm of the tags"},
+	{O_BITMAP_MODE, 'B', "integrity-bitmap-mode", SWITCH, ALL, NULL,
 	 "A bitmap instead of the journal"},
-	{O_INLINE, 0, "integrity-inline", SWITCH, NULL, FORMAT, "Tags in the device's sectors"},
-	{O_INTEGRITY_KEY_FILE, 0, "integrity-key-file", TEXT, "STRING", ALL,
+	{O_INLINE, 0, "integrity-inline", SWITCH, FORMAT, NULL, "Tags in the device's sectors"},
+	{O_INTEGRITY_KEY_FILE, 0, "integrity-key-file", TEXT, ALL, "STRING",
 	 "File with the key of the tags"},
-	{O_INTEGRITY_KEY_SIZE, 0, "integrity-key-size", NUMBER_32, "bytes", ALL, "Its size"},
-	{O_LEGACY_PADDING, 0, "integrity-legacy-padding", SWITCH, NULL, FORMAT | ALL,
+	{O_INTEGRITY_KEY_SIZE, 0, "integrity-key-size", NUMBER_32, ALL, "bytes", "Its size"},
+	{O_LEGACY_PADDING, 0, "integrity-legacy-padding", SWITCH, ALL, NULL,
 	 "Padding of old kernels"},
-	{O_LEGACY_HMAC, 0, "integrity-legacy-hmac", SWITCH, NULL, ALL,
+	{O_LEGACY_HMAC, 0, "integrity-legacy-hmac", SWITCH, ALL, NULL,
 	 "Superblock without MAC, as old kernels have it"},
-	{O_LEGACY_RECALCULATE, 0, "integrity-legacy-recalculate", SWITCH, NULL, OPEN,
+	{O_LEGACY_RECALCULATE, 0, "integrity-legacy-recalculate", SWITCH, OPEN, NULL,
 	 "Recalculate also where it is not safe"},
-	{O_NO_JOURNAL, 'D', "integrity-no-journal", SWITCH, NULL, ALL, "Do without the journal"},
-	{O_RECALCULATE, 0, "integrity-recalculate", SWITCH, NULL, OPEN,
+	{O_NO_JOURNAL, 'D', "integrity-no-journal", SWITCH, ALL, NULL, "Do without the journal"},
+	{O_RECALCULATE, 0, "integrity-recalculate", SWITCH, OPEN, NULL,
 	 "Make the tags of the data that are there"},
-	{O_RECALCULATE_RESET, 0, "integrity-recalculate-reset", SWITCH, NULL, OPEN,
+	{O_RECALCULATE_RESET, 0, "integrity-recalculate-reset", SWITCH, OPEN, NULL,
 	 "Make them from the beginning"},
-	{O_RECOVERY_MODE, 'R', "integrity-recovery-mode", SWITCH, NULL, ALL,
+	{O_RECOVERY_MODE, 'R', "integrity-recovery-mode", SWITCH, ALL, NULL,
 	 "Neither journal nor verification"},
-	{O_INTERLEAVE_SECTORS, 0, "interleave-sectors", NUMBER_32, "SECTORS", FORMAT,
+	{O_INTERLEAVE_SECTORS, 0, "interleave-sectors", NUMBER_32, FORMAT, "SECTORS",
 	 "Sectors of data between tags"},
-	{O_JOURNAL_COMMIT_TIME, 0, "journal-commit-time", NUMBER_32, "ms", ALL,
+	{O_JOURNAL_COMMIT_TIME, 0, "journal-commit-time", NUMBER_32, ALL, "ms",
 	 "When the journal is committed"},
-	{O_JOURNAL_INTEGRITY, 0, "journal-integrity", TEXT, "STRING", ALL,
+	{O_JOURNAL_INTEGRITY, 0, "journal-integrity", TEXT, ALL, "STRING",
 	 "Algorithm of the journal's MAC"},
-	{O_JOURNAL_INTEGRITY_KEY_SIZE, 0, "journal-integrity-key-size", NUMBER_32, "bytes", ALL,
+	{O_JOURNAL_INTEGRITY_KEY_SIZE, 0, "journal-integrity-key-size", NUMBER_32, ALL, "bytes",
 	 "Size of its key"},
-	{O_JOURNAL_INTEGRITY_KEY_FILE, 0, "journal-integrity-key-file", TEXT, "STRING", ALL,
+	{O_JOURNAL_INTEGRITY_KEY_FILE, 0, "journal-integrity-key-file", TEXT, ALL, "STRING",
 	 "File with its key"},
-	{O_JOURNAL_CRYPT, 0, "journal-crypt", TEXT, "STRING", ALL, "Cipher of the journal"},
-	{O_JOURNAL_CRYPT_KEY_FILE, 0, "journal-crypt-key-file", TEXT, "STRING", ALL,
+	{O_JOURNAL_CRYPT, 0, "journal-crypt", TEXT, ALL, "STRING", "Cipher of the journal"},
+	{O_JOURNAL_CRYPT_KEY_FILE, 0, "journal-crypt-key-file", TEXT, ALL, "STRING",
 	 "File with its key"},
-	{O_JOURNAL_CRYPT_KEY_SIZE, 0, "journal-crypt-key-size", NUMBER_32, "bytes", ALL,
+	{O_JOURNAL_CRYPT_KEY_SIZE, 0, "journal-crypt-key-size", NUMBER_32, ALL, "bytes",
 	 "Size of its key"},
-	{O_JOURNAL_SIZE, 'j', "journal-size", SIZE, "bytes", FORMAT, "Size of the journal"},
-	{O_JOURNAL_WATERMARK, 0, "journal-watermark", NUMBER_32, "percent", ALL,
+	{O_JOURNAL_SIZE, 'j', "journal-size", SIZE, FORMAT, "bytes", "Size of the journal"},
+	{O_JOURNAL_WATERMARK, 0, "journal-watermark", NUMBER_32, ALL, "percent",
 	 "How full the journal becomes"},
-	{O_NO_WIPE, 0, "no-wipe", SWITCH, NULL, FORMAT, "Leave data and tags as they are"},
-	{O_PROGRESS_FREQUENCY, 0, "progress-frequency", NUMBER_32, "secs", ALL,
+	{O_NO_WIPE, 0, "no-wipe", SWITCH, FORMAT, NULL, "Leave data and tags as they are"},
+	{O_PROGRESS_FREQUENCY, 0, "progress-frequency", NUMBER_32, ALL, "secs",
 	 "A line of progress so often"},
-	{O_PROGRESS_JSON, 0, "progress-json", SWITCH, NULL, FORMAT | RESIZE,
+	{O_PROGRESS_JSON, 0, "progress-json", SWITCH, FORMAT | RESIZE, NULL,
 	 "Progress for programs"},
-	{O_SECTOR_SIZE, 's', "sector-size", NUMBER_32, "bytes", FORMAT, "Block that has a tag"},
-	{O_SIZE, 'b', "size", NUMBER_64, "SECTORS", RESIZE, "The size in sectors of 512 bytes"},
-	{O_TAG_SIZE, 't', "tag-size", NUMBER_32, "bytes", FORMAT, "Size of a tag"},
-	{O_VERBOSE, 'v', "verbose", SWITCH, NULL, ALL, "Say how it ended"},
-	{O_WIPE, 0, "wipe", SWITCH, NULL, RESIZE, "Zero what is new"},
-	{O_DIGEST_POLICY, 0, "digest-policy", TEXT, "POLICY", FORMAT | OPEN,
+	{O_SECTOR_SIZE, 's', "sector-size", NUMBER_32, FORMAT, "bytes", "Block that has a tag"},
+	{O_SIZE, 'b', "size", NUMBER_64, RESIZE, "SECTORS", "The size in sectors of 512 bytes"},
+	{O_TAG_SIZE, 't', "tag-size", NUMBER_32, FORMAT, "bytes", "Size of a tag"},
+	{O_VERBOSE, 'v', "verbose", SWITCH, ALL, NULL, "Say how it ended"},
+	{O_WIPE, 0, "wipe", SWITCH, RESIZE, NULL, "Zero what is new"},
+	{O_DIGEST_POLICY, 0, "digest-policy", TEXT, FORMAT | OPEN, "POLICY",
 	 "auto, accelerator, sync or async (Intact's own)"},
-	{O_DIGEST_DRIVER, 0, "digest-driver", TEXT, "NAME", FORMAT | OPEN,
+	{O_DIGEST_DRIVER, 0, "digest-driver", TEXT, FORMAT | OPEN, "NAME",
 	 "Who computes tags (Intact's own)"},
-	{O_DIGEST_DEPTH, 0, "digest-depth", NUMBER_32, "N", FORMAT | OPEN,
+	{O_DIGEST_DEPTH, 0, "digest-depth", NUMBER_32, FORMAT | OPEN, "N",
 	 "How many at once (Intact's own)"},
-	{O_DIGEST_MODULE, 0, "digest-module", TEXT, "path", FORMAT | OPEN,
+	{O_DIGEST_MODULE, 0, "digest-module", TEXT, FORMAT | OPEN, "path",
 	 "Object with further drivers (Intact's own)"},
+	{O_UBLK, 0, "ublk", SWITCH, OPEN, NULL, "A device by ublk (Intact's own)"},
+	{O_FUSE, 0, "fuse", SWITCH, OPEN, NULL, "A device by FUSE and loop (Intact's own)"},
+	{O_NBD, 0, "nbd", SWITCH, OPEN, NULL, "A device by NBD (Intact's own)"},
 };
 
 #define ROWS (sizeof(table) / sizeof(*table))
@@ -296,6 +305,30 @@ static const struct option_row *find_row(int id)
 	return NULL;
 }
 
+const char *option_name(enum option_id id)
+{
+	return find_row((int)id)->name;
+}
+
+bool option_is_of_volume(enum option_id id)
+{
+	const struct option_row *row = find_row((int)id);
+
+	switch ((int)id) {
+	case O_BATCH_MODE:
+	case O_DEBUG:
+	case O_PROGRESS_FREQUENCY:
+	case O_VERBOSE:
+	case O_LEGACY_PADDING: /* of no meaning to a volume that is there */
+	case O_LEGACY_HMAC:
+	case O_UBLK:
+	case O_FUSE:
+	case O_NBD:
+		return false;
+	}
+	return row->actions & OPEN;
+}
+
 /* Negative: go on. */
 static int take_option(struct arguments *a, int id)
 {
@@ -420,6 +453,8 @@ static int check_modes(const struct arguments *a)
 				"same time.");
 	if (bitmap && given(a, O_RECOVERY_MODE))
 		return usage(a, "Recovery and bitmap mode options are mutually exclusive.");
+	if (given(a, O_UBLK) + given(a, O_FUSE) + given(a, O_NBD) > 1)
+		return usage(a, "Only one of --ublk, --fuse and --nbd can be used.");
 	if (given(a, O_INLINE) && bitmap)
 		return usage(a, "Inline mode cannot be combined with journal or bitmap options.");
 	if (!bitmap && (given(a, O_BITMAP_FLUSH_TIME) || given(a, O_BITMAP_SECTORS_PER_BIT)))

@@ -21,6 +21,14 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
 }
 
+void wipe_announce(const struct arguments *a)
+{
+	if (!given(a, O_BATCH_MODE))
+		puts("Wiping device to initialize integrity checksum.\n"
+		     "You can interrupt this by pressing CTRL+c (rest of not wiped device will "
+		     "contain invalid checksum).");
+}
+
 void wipe_begin(struct wipe *w, const struct arguments *a, const char *device)
 {
 	uint64_t seconds = a->numbers[O_PROGRESS_FREQUENCY];

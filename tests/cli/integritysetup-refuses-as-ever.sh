@@ -4,6 +4,7 @@
 # Wrong options get the words and the exit status that they get from cryptsetup's integritysetup, which
 # is asked as well where it is there.
 . "$(dirname "$0")/integritysetup-words.sh"
+page=$(realpath "$(dirname "$0")/../../docs/man/integritysetup-intact.8.scd")
 cd "$work" || exit
 : >empty
 
@@ -79,5 +80,12 @@ ours 0 --usage
 empty out
 [ -z "$stock" ] || [ "$(stock_version)" -lt 28 ] ||
 	diff <("$stock" --help | grep -oE '^ +(-., )?--[^ ]*') \
-		<("$INTACT_ISETUP" --help | grep -oE '^ +(-., )?--[^ ]*' | grep -v -- --digest-) ||
+		<("$INTACT_ISETUP" --help | grep -oE '^ +(-., )?--[^ ]*' | grep -vE -- "--(digest-|ublk|fuse|nbd)") ||
 	fail "other options than cryptsetup's"
+
+# The manual page has the same options, each once.
+options() { grep -oE -- '(^|[ *,])--[a-z-]+' | grep -oE -- '--[a-z-]+' | sort; }
+sed -n '/^# OPTIONS/,/^# WHAT/p' "$page" | grep '^\*-' | options >on-page
+"$INTACT_ISETUP" --help | grep '^  ' | grep -oE '^ +(-., )?--[a-z-]+' | options >in-help
+[ "$(wc -l <in-help)" -gt 40 ] || fail "--help lists too few options"
+diff in-help on-page || fail "the page has other options than --help"

@@ -3,7 +3,7 @@
 #
 # For tests of integritysetup on Intact. Sourced.
 # shellcheck source=../lib/functions.sh
-. "$INTACT_TEST_LIB/functions.sh"
+. "$INTACT_TEST_LIB/functions.sh" || exit
 
 [ -n "${INTACT_ISETUP:-}" ] || skip "integritysetup was not built: no popt"
 
