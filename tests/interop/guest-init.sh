@@ -24,7 +24,7 @@ mount -t hostfs none "$work" -o "$work"
 
 # No udev: without this device-mapper nodes never appear, and a write to one makes a plain file.
 export DM_DISABLE_UDEV=1 guest
-"$guest" modprobe "$(dirname "$modules")" dm-mod dm-integrity dm-delay loop hmac cmac \
+"$guest" modprobe "$(dirname "$modules")" dm-mod dm-integrity dm-delay dm-zero loop fuse hmac cmac \
 	ctr cbc ecb xts chacha_generic crc32_generic sha512_generic sha3_generic
 
 cd "$work" && bash "$script" "${arguments[@]}"
