@@ -57,6 +57,7 @@ struct rig {
 	struct io_context *io;
 	struct engine *engine;
 	struct intact_params params;
+	const struct intact_digest_driver *const *drivers; /* NULL: those there are */
 
 	/* Every I/O, in the order of their beginning, from 1 on. */
 	struct io_list under_way;
@@ -262,6 +263,7 @@ static inline int rig_open(struct rig *r, char mode, bool read_only)
 		.data_device = (struct io_file *)(uintptr_t)(r->kind.two_devices ? 2 : 1),
 		.device_sectors = r->disk_sectors[0],
 		.data_device_sectors = r->disk_sectors[1],
+		.drivers = r->drivers,
 		.now_ns = rig_now,
 		.random = rig_random,
 		.opaque = r,
