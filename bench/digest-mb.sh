@@ -1,0 +1,129 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What a core does of blocks of 4096 bytes with the multi-buffer library (driver mb), against what
+# OpenSSL's single stream makes of the same blocks in memory without reading them from anywhere. Prints
+# a table in Markdown, MB/s; docs/performance.md explains it. Needs `./bootstrap build`, jq, taskset,
+# and memory for the volume.
+#
+# check runs one job; sequential reads go through an open volume, whose loop is one thread. Both are
+# held on one core, in turns with the rest, and everything is a median.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+build=build
+dir=/dev/shm
+bytes=$((512 << 20))
+runs=5
+algorithms='sha256 hmac(sha256) sha512'
+block=4096
+
+usage() {
+	cat <<-END
+		usage: bench/digest-mb.sh [OPTION]…
+
+		  --build DIR           where the command was built (default: $build)
+		  --dir DIR             where the volume goes, a tmpfs (default: $dir)
+		  --bytes N             of the volume (default: $bytes)
+		  --runs N              of which the median is taken (default: $runs)
+		  --algorithms 'A B …'  (default: $algorithms)
+	END
+}
+
+refuse() {
+	echo "digest-mb.sh: $*" >&2
+	exit 2
+}
+
+while [ $# -gt 0 ]; do
+	option=$1
+	case $option in
+	-h | --help)
+		usage
+		exit
+		;;
+	--build | --dir | --bytes | --runs | --algorithms)
+		[ $# -ge 2 ] || refuse "$option needs a value"
+		declare "${option#--}=$2"
+		shift 2
+		;;
+	*) refuse "unknown option $option" ;;
+	esac
+done
+
+intact=$build/cli/intact
+for tool in "$intact" "$build/bench/volume-rate" "$build/bench/make-volume"; do
+	[ -x "$tool" ] || refuse "$tool is missing: ./bootstrap build"
+done
+
+work=$(mktemp -d "$dir/intact-bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+head -c 32 /dev/urandom >"$work/key"
+core=$(taskset -pc $$ | sed 's/.*[:,-] *//') # the last of ours
+
+one_core() { taskset -c "$core" "$@"; }
+
+# From numbers on stdin.
+median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+# in_memory: bytes per second of each driver, from memory, appended to $work/memory-DRIVER
+in_memory() {
+	local driver
+	one_core "$intact" digests "$algorithm" --bench --json >"$work/out"
+	for driver in openssl mb; do
+		jq -r --arg driver $driver --arg block $block \
+			'.digests[] | select(.driver == $driver).bytes_per_second[$block]' \
+			"$work/out" >>"$work/memory-$driver"
+	done
+}
+
+check_rate() { # DRIVER
+	local begun=${EPOCHREALTIME/[.,]/}
+	one_core "$intact" check --jobs 1 --integrity "$algorithm" "${key[@]/#/--}" \
+		--digest-driver "$1" "$work/volume" >"$work/out"
+	echo $((data * 1000000 / (${EPOCHREALTIME/[.,]/} - begun)))
+}
+
+read_rate() { # DRIVER
+	echo $(($(one_core "$build/bench/volume-rate" read device="$work/volume" \
+		integrity="$algorithm" "${key[@]}" digest-driver="$1") * block))
+}
+
+measure_once() {
+	local driver
+	in_memory
+	for driver in openssl mb; do
+		check_rate $driver >>"$work/check-$driver"
+		read_rate $driver >>"$work/read-$driver"
+	done
+}
+
+mb() { echo $(($(median <"$work/$1") / 1000000)); }
+
+measure() {
+	local run
+	key=()
+	[[ $algorithm != hmac* ]] || key=(integrity-key-file="$work/key")
+	rm -f "$work"/{volume,memory-*,check-*,read-*}
+	data=$(("$("$build/bench/make-volume" "$work/volume" "$bytes" "$algorithm" "$block" \
+		${key:+"$work/key"})" * 512))
+	check_rate mb >"$work/out" # warms up
+	for ((run = 0; run < runs; run++)); do
+		measure_once
+	done
+	printf '| %s ' "$algorithm"
+	printf '| %d ' "$(mb memory-openssl)" "$(mb memory-mb)" "$(mb check-openssl)" \
+		"$(mb check-mb)" "$(mb read-openssl)" "$(mb read-mb)"
+	awk -v o="$(mb memory-openssl)" -v m="$(mb memory-mb)" -v c="$(mb check-mb)" -v r="$(mb read-mb)" \
+		'BEGIN { printf "| %.2f | **%.2f** | **%.2f** |\n", m / o, c / o, r / o }'
+}
+
+cat <<END
+$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), one core; blocks of $block bytes; medians of $runs runs; MB/s
+
+| algorithm | OpenSSL, in memory | mb, in memory | check by OpenSSL | check by mb | read by OpenSSL | read by mb | mb / OpenSSL, in memory | check by mb / OpenSSL in memory | read by mb / OpenSSL in memory |
+|---|---|---|---|---|---|---|---|---|---|
+END
+for algorithm in $algorithms; do
+	measure
+done
