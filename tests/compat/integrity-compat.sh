@@ -1,41 +1,57 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# cryptsetup's own test of integritysetup, unmodified, passes against ours in User-Mode Linux: every
-# section that it passes with cryptsetup's.
+# cryptsetup's own test of integritysetup, unmodified, passes against ours: every section that it passes
+# with cryptsetup's.
 #
-#	integrity-compat.sh GUEST CACHE
+#	integrity-compat.sh CACHE uml GUEST	in User-Mode Linux, over FUSE and loop devices
+#	integrity-compat.sh CACHE vm		in a virtual machine, over ublk
 #
-# GUEST is the helper for uml.sh, CACHE the directory that the test is kept in. As everything else, it is
+# CACHE is the directory that the test is kept in, GUEST the helper for uml.sh. As everything else, it is
 # run a second time with asynchronous digests, by the driver in INTACT_TEST_DIGEST.
 # shellcheck source=../lib/functions.sh
 . "$INTACT_TEST_LIB/functions.sh" || exit
 
-guest=$1 cache=$2 driver=${INTACT_TEST_DIGEST:-}
+cache=$1 machine=$2 driver=${INTACT_TEST_DIGEST:-}
 here=$(cd "$(dirname "$0")" && pwd)
-sections_min=61 # with cryptsetup 2.8's on the same kernel
+sections_min=61 # with cryptsetup 2.8's in User-Mode Linux
 
 [ -n "${INTACT_ISETUP:-}" ] || skip "integritysetup was not built: no popt"
 requires jq xxd hexdump
-"$INTACT_EXE" table --help >/dev/null 2>&1 || skip "intact has no command table yet"
 mkdir -p "$cache"
 test=$("$here/fetch" "$cache") || skip "cryptsetup's test is not there"
 
-# The command under test, told which driver to use; it takes nothing from its environment.
+# The command under test, told which driver to use and what to make devices of; it takes nothing from
+# its environment.
+frontend=--fuse
+[ "$machine" = uml ] || frontend=--ublk
 mkdir "$work/bin"
 cat >"$work/bin/integritysetup" <<END
 #!/bin/sh
-case "\$1 $driver" in
-"format "?* | "open "?*) exec "$INTACT_ISETUP" "\$@" --digest-driver "$driver" ;;
+action=\$1
+[ "\$action" = -q ] && action=\$2
+case \$action in
+format) exec "$INTACT_ISETUP" "\$@" ${driver:+--digest-driver "$driver"} ;;
+open) exec "$INTACT_ISETUP" "\$@" $frontend ${driver:+--digest-driver "$driver"} ;;
 esac
 exec "$INTACT_ISETUP" "\$@"
 END
 chmod +x "$work/bin/integritysetup"
 ln -s "$here/dmsetup" "$work/bin/dmsetup"
 
+# in_machine SCRIPT ARGUMENT…
+in_machine() {
+	if [ "$machine" = uml ]; then
+		"$here/../interop/uml.sh" -m 512 -t 1500 "$guest" "$work" "$@"
+	else
+		"$here/../vm/vm.sh" -m 1024 -t 1500 -p "$INTACT_ISETUP" -p "$INTACT_EXE" \
+			-f "$test" -f "$work/bin/integritysetup" -f "$work/bin/dmsetup" "$@"
+	fi
+}
+guest=${3:-}
+
 status=0
-"$here/../interop/uml.sh" -m 512 -t 1500 "$guest" "$work" "$here/guest.sh" \
-	"$work/bin" "$test" "$INTACT_EXE" >"$work/out" 2>&1 || status=$?
+in_machine "$here/guest.sh" "$work/bin" "$test" "$INTACT_EXE" >"$work/out" 2>&1 || status=$?
 [ "$status" -ne 77 ] || skip "$(tail -n 1 "$work/out")"
 cat "$work/out"
 [ "$status" -eq 0 ] || fail "exit status $status"
