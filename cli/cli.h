@@ -60,6 +60,7 @@ struct options {
 	const char *log_path; /* open */
 	bool deferred;	      /* close */
 	bool cancel_deferred; /* close */
+	bool showkeys;	      /* table */
 	bool openmetrics;     /* status */
 	bool no_wipe;	      /* format */
 	bool force;	      /* format */
@@ -93,6 +94,7 @@ int cmd_recalculate(struct options *options);
 int cmd_open(struct options *options);
 int cmd_close(struct options *options);
 int cmd_list(struct options *options);
+int cmd_table(struct options *options);
 
 /* ---- options.c ---- */
 

@@ -26,6 +26,7 @@ const struct command commands[] = {
 	{"open", "DEVICE NAME", 1, 2, "make the volume a block device", cmd_open, 1u << 10},
 	{"close", "NAME", 1, 1, "take the block device away", cmd_close, 1u << 11},
 	{"list", "", 0, 0, "list the open volumes", cmd_list, 1u << 12},
+	{"table", "NAME", 1, 1, "print the device-mapper table of a volume", cmd_table, 1u << 13},
 	{0},
 };
 

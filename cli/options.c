@@ -24,13 +24,14 @@
 #define OPEN	(1u << 10)
 #define CLOSE	(1u << 11)
 #define LIST	(1u << 12)
+#define TABLE	(1u << 13)
 #define HOLD	(SERVE | OPEN)
 #define CHANGE	(WRITE | REPLAY | HOLD | RECALC) /* open the volume for writing */
 #define USE	(WRITE | HOLD)			 /* and for more than that */
 #define CONTENT (CHECK | READ | CHANGE)
 #define VOLUME	(DUMP | CONTENT)
 #define MAKE	(VOLUME | FORMAT)
-#define ALL	(MAKE | DIGESTS | STATUS | CLOSE | LIST)
+#define ALL	(MAKE | DIGESTS | STATUS | CLOSE | LIST | TABLE)
 
 void complain(const char *format, ...)
 {
@@ -211,6 +212,7 @@ enum option_id {
 	O_DEPTH,
 	O_RECOVER,
 	O_LOG,
+	O_SHOWKEYS,
 	O_DEFERRED,
 	O_CANCEL_DEFERRED,
 	O_OPENMETRICS,
@@ -305,12 +307,13 @@ static const struct option_row table[] = {
 	{O_DEPTH, 0, "depth", "N", OPEN, "requests of each at once"},
 	{O_RECOVER, 0, "recover", NULL, OPEN, "take over from a process that died"},
 	{O_LOG, 0, "log", "FILE", OPEN, "instead of syslog"},
+	{O_SHOWKEYS, 0, "showkeys", NULL, TABLE, "with the keys"},
 	{O_DEFERRED, 0, "deferred", NULL, CLOSE, "when nobody uses it any more"},
 	{O_CANCEL_DEFERRED, 0, "cancel-deferred", NULL, CLOSE, "after all not"},
 	{O_OPENMETRICS, 0, "openmetrics", NULL, STATUS, "for Prometheus and its like"},
 	{O_FORCE, 'f', "force", NULL, FORMAT, "overwrite whatever is there"},
 	{O_BATCH_MODE, 'q', "batch-mode", NULL, FORMAT, "ask nothing"},
-	{O_JSON, 0, "json", NULL, ALL & ~(READ | CLOSE), "for programs"},
+	{O_JSON, 0, "json", NULL, ALL & ~(READ | CLOSE | TABLE), "for programs"},
 	{O_VERBOSE, 'v', "verbose", NULL, ALL, "say what was chosen, and why"},
 	{O_HELP, '?', "help", NULL, ALL, "show this"},
 	{O_VERSION, 'V', "version", NULL, ALL, "show the version"},
@@ -539,6 +542,9 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 		return 0;
 	case O_LOG:
 		o->log_path = value;
+		return 0;
+	case O_SHOWKEYS:
+		o->showkeys = true;
 		return 0;
 	case O_DEFERRED:
 		o->deferred = true;
@@ -790,7 +796,7 @@ static int take_operands(const struct command *command, int argc, char **argv, s
 	if (o->operand_count < command->operands_min || o->operand_count > command->operands_max) {
 		complain("%s (see intact %s --help)",
 			 o->operand_count >= command->operands_min ? "too many operands"
-			 : (command->bit & CLOSE)		   ? "which volume?"
+			 : (command->bit & (CLOSE | TABLE))	   ? "which volume?"
 								   : "which device?",
 			 command->name);
 		return EXIT_USAGE;

@@ -104,6 +104,7 @@ static int answer_table(struct daemon *d, struct json_object *request, struct js
 	if (err)
 		return err;
 	json_object_object_add(answer, "table", json_object_new_string(line));
+	explicit_bzero(line, strlen(line));
 	free(line);
 	return 0;
 }
