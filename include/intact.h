@@ -39,7 +39,8 @@ enum intact_level { INTACT_ERROR, INTACT_WARNING, INTACT_INFO };
 
 struct intact_log {
 	/* One line without newline; the text is the caller's only during the call. Any thread may
-	 * call it, one at a time per object.
+	 * call it, one at a time per object. From an open volume it comes out of the loop, for each
+	 * read that does not match among others: it must not wait for that volume.
 	 */
 	void (*emit)(void *opaque, enum intact_level level, const char *text);
 	void *opaque;
@@ -549,7 +550,9 @@ int intact_change(struct intact *v, const struct intact_option *options, size_t 
  *
  * Blocks that the volume did not provide before have tags that mean nothing: their first write makes
  * them readable (intact_write_zeroes wipes them). With INTACT_RESIZE_RECALCULATE tags are made of the
- * data that are there, in the background, from the end of what has been recalculated so far.
+ * data that are there, in the background, from the end of the mapping as it was, or from where an
+ * unfinished recalculation has come to; in mode B from the beginning of the region that it lies in.
+ * A volume that was ever recalculated goes on doing so when it provides more.
  *
  *   -EINVAL      not whole blocks
  *   -ENOSPC      the devices do not hold so many

@@ -104,7 +104,9 @@ static void put_numbers(const struct intact_info *info, struct table *t)
 static void put_switches(const struct intact_params *p, const struct intact_info *info,
 			 struct table *t)
 {
-	t->given |= p->recalculate ? TABLE_RECALCULATE : 0;
+	/* The kernel refuses it where the bitmap says what is to be recalculated. */
+	if (p->recalculate && info->mode != INTACT_MODE_BITMAP)
+		t->given |= TABLE_RECALCULATE;
 	t->given |= p->allow_discards ? TABLE_ALLOW_DISCARDS : 0;
 	t->given |= p->allow_discards_keyed ? TABLE_ALLOW_DISCARDS_KEYED : 0;
 	t->given |= p->legacy_recalculate ? TABLE_LEGACY_RECALCULATE : 0;

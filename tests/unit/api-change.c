@@ -509,7 +509,34 @@ static void a_grown_volume_is_recalculated_where_it_is_new(void **state)
 	assert_int_equal(intact_table(v, 0, NULL, &table), 0);
 	assert_non_null(strstr(table, " recalculate "));
 	free(table);
+	assert_int_equal(change(v, f, "integrity-bitmap-mode", ""), 0);
+	assert_int_equal(intact_table(v, 0, NULL, &table), 0);
+	assert_null(strstr(table, " recalculate ")); /* which the kernel refuses in this mode */
+	free(table);
 	assert_int_equal(intact_close(v), 0);
+}
+
+static void what_is_new_is_recalculated_by_the_bitmap_too(void **state)
+{
+	struct volume_file *f = *state;
+	struct intact_status status;
+	struct intact *v;
+	uint8_t block[BLOCK_BYTES];
+
+	f->params.mode = INTACT_MODE_BITMAP;
+	v = volume_open(f, 0);
+	assert_int_equal(write_block(v, 3, 3), 0);
+	grow(f, GROWN_BYTES);
+	assert_int_equal(intact_resize(v, 0, INTACT_RESIZE_RECALCULATE, &f->log), 0);
+	wait_for_recalculation(v);
+	do
+		intact_get_status(v, &status);
+	while (status.failure == 0 && status.dirty_regions > 0 &&
+	       change(v, f, "bitmap-flush-time", "1") == 0);
+	assert_int_equal(intact_pread(v, block, BLOCK_BYTES, intact_sectors(v) * 512 - 4096), 0);
+	assert_true(reads_as(v, 3, 3));
+	assert_int_equal(intact_close(v), 0);
+	expect_no_mismatch(f);
 }
 
 static void a_volume_is_made_shorter_and_longer(void **state)
@@ -592,6 +619,7 @@ int main(void)
 		VOLUME_TEST(who_runs_the_loop_sees_it_through),
 		VOLUME_TEST(a_grown_volume_is_readable_where_it_is_wiped),
 		VOLUME_TEST(a_grown_volume_is_recalculated_where_it_is_new),
+		VOLUME_TEST(what_is_new_is_recalculated_by_the_bitmap_too),
 		VOLUME_TEST(a_volume_is_made_shorter_and_longer),
 		VOLUME_TEST(a_length_that_cannot_be_changes_nothing),
 		VOLUME_TEST(a_volume_is_resized_under_load),

@@ -256,9 +256,10 @@ static inline void rig_params(const struct rig *r, struct intact_params *p)
 }
 
 /* Opens in a mode: 0 or the engine's error. Change r->params before it as you like. */
-static inline int rig_open(struct rig *r, char mode, bool read_only)
+static inline struct engine_world rig_world(struct rig *r)
 {
-	struct engine_world world = {
+	return (struct engine_world){
+		.io = r->io,
 		.device = (struct io_file *)(uintptr_t)1,
 		.data_device = (struct io_file *)(uintptr_t)(r->kind.two_devices ? 2 : 1),
 		.device_sectors = r->disk_sectors[0],
@@ -269,6 +270,11 @@ static inline int rig_open(struct rig *r, char mode, bool read_only)
 		.opaque = r,
 		.log = &r->log,
 	};
+}
+
+static inline int rig_open(struct rig *r, char mode, bool read_only)
+{
+	struct engine_world world;
 	int error;
 
 	r->params.mode = (enum intact_mode)mode;
@@ -276,7 +282,7 @@ static inline int rig_open(struct rig *r, char mode, bool read_only)
 	error = io_context_open_on(&rig_ops, r, 256, &r->io);
 	if (error < 0)
 		return error;
-	world.io = r->io;
+	world = rig_world(r);
 	error = engine_open(&r->params, read_only, &world, &r->engine);
 	if (error < 0) {
 		io_context_close(r->io);
@@ -324,6 +330,32 @@ static inline int rig_shut(struct rig *r)
 	r->engine = NULL;
 	r->io = NULL;
 	return result;
+}
+
+/* Another engine that could follow; rig_follow lets it. */
+static inline int rig_prepare(struct rig *r, char mode, struct engine **ret)
+{
+	struct engine_world world = rig_world(r);
+
+	r->params.mode = (enum intact_mode)mode;
+	return engine_prepare(r->engine, &r->params, false, &world, ret);
+}
+
+/* The one before is still to be closed. */
+static inline struct engine *rig_follow(struct rig *r, struct engine *next)
+{
+	struct engine *before = r->engine;
+	int result = -EBUSY;
+
+	engine_shutdown(before);
+	rig_settle(r);
+	if (!engine_is_shut(before, &result) || result != 0)
+		fail_msg("%s: shut for a change with %d: %s", r->kind.name, result, r->said);
+	result = engine_follow(next, before);
+	if (result < 0)
+		fail_msg("%s: following gives %d: %s", r->kind.name, result, r->said);
+	r->engine = next;
+	return before;
 }
 
 /* The other end: what is under way is lost. */

@@ -2,7 +2,8 @@
  *
  * Between engine_open and engine_shutdown nothing allocates: not for any kind of request, in no mode,
  * not while the journal is committed and written home, the bitmap's interval ends, or tags are
- * recalculated. What had to happen for that is counted at the disk.
+ * recalculated. What had to happen for that is counted at the disk. Nor does anything when another
+ * engine follows, once that is prepared.
  */
 #include "count-allocations.h"
 
@@ -150,6 +151,44 @@ static void nothing_allocates_while_a_volume_is_open(void **state)
 	assert_true(crypto_allocations > 0);
 }
 
+/* From one mode to the other, in the middle of things. */
+static void check_steady_change(struct rig *r, char from, char to)
+{
+	unsigned before, crypto_before;
+	struct engine *next, *last;
+
+	rig_flag_superblock(r, SB_RECALCULATING, r->kind.recalculate && r->kind.hash[0]);
+	rig_must_open(r, from);
+	write_everywhere(r, 3);
+	assert_int_equal(rig_prepare(r, to, &next), 0);
+	before = allocations;
+	crypto_before = crypto_allocations;
+	write_together(r);
+	last = rig_follow(r, next);
+	use(r, to);
+	if (allocations != before || crypto_allocations != crypto_before)
+		fail_msg("%s, from mode %c to %c: %u allocations, and %u of libcrypto's",
+			 r->kind.name, from, to, allocations - before,
+			 crypto_allocations - crypto_before);
+	engine_close(last);
+	assert_int_equal(rig_shut(r), 0);
+}
+
+static void nothing_allocates_while_another_engine_follows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct rig r;
+
+		rig_init(&r, &kinds[i]);
+		for (const char *from = "JDB"; *from; from++)
+			for (const char *to = "JDB"; *to; to++)
+				if (mode_fits(&r, *from) && mode_fits(&r, *to))
+					check_steady_change(&r, *from, *to);
+		rig_done(&r);
+	}
+}
+
 /* Fails the first allocation, then the second … until open needs no more. */
 static void check_starved(struct rig *r, char mode)
 {
@@ -165,6 +204,41 @@ static void check_starved(struct rig *r, char mode)
 	} while (result < 0);
 	assert_true(n > 10);
 	assert_int_equal(rig_shut(r), 0);
+}
+
+/* The engine that runs notices nothing of it. */
+static void check_starved_change(struct rig *r, char from, char to)
+{
+	struct engine *next = NULL;
+	unsigned n = 0;
+	int result;
+
+	rig_must_open(r, from);
+	do {
+		allocations = 0;
+		allocation_to_fail = ++n;
+		result = rig_prepare(r, to, &next);
+		allocation_to_fail = 0;
+		assert_true(result == 0 || result == -ENOMEM);
+		assert_int_equal(rig_do(r, requests, INTACT_READ, 0, 0, 8, 0), 0);
+	} while (result < 0);
+	assert_true(n > 10);
+	engine_close(rig_follow(r, next));
+	assert_int_equal(rig_shut(r), 0);
+}
+
+static void no_memory_for_a_change_is_enomem(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct rig r;
+
+		rig_init(&r, &kinds[i]);
+		check_starved_change(&r, 'J', 'D');
+		if (mode_fits(&r, 'B'))
+			check_starved_change(&r, 'D', 'B');
+		rig_done(&r);
+	}
 }
 
 static void no_memory_at_open_is_enomem(void **state)
@@ -186,7 +260,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_allocates_while_a_volume_is_open),
+		cmocka_unit_test(nothing_allocates_while_another_engine_follows),
 		cmocka_unit_test(no_memory_at_open_is_enomem),
+		cmocka_unit_test(no_memory_for_a_change_is_enomem),
 	};
 
 	if (!count_crypto_allocations() || !OPENSSL_init_crypto(0, NULL))
