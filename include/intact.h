@@ -183,7 +183,7 @@ struct intact_superblock {
 	uint32_t flags;
 	uint32_t tag_bytes;
 	uint32_t block_bytes;
-	uint64_t interleave_sectors; /* 0 with a metadata device */
+	uint64_t interleave_sectors; /* 1 with a metadata device, as the kernel has it */
 	uint32_t journal_sections;
 	uint64_t provided_data_sectors; /* as stored */
 	uint64_t recalc_sector;		/* meaningful with INTACT_FLAG_RECALCULATING */
@@ -498,7 +498,7 @@ struct intact_info {
 	uint64_t provided_data_sectors; /* how long it could be */
 	uint32_t block_bytes;
 	uint32_t tag_bytes;
-	uint64_t interleave_sectors; /* 0 with a metadata device */
+	uint64_t interleave_sectors; /* 1 with a metadata device, as the kernel has it */
 	uint32_t buffer_sectors;
 
 	char hash[INTACT_ALGORITHM_BYTES];   /* kernel name; "" without internal hash */

@@ -35,8 +35,7 @@ static void sizes(const struct engine *e, struct intact_info *ret)
 	ret->provided_data_sectors = g->provided_sectors;
 	ret->block_bytes = e->block_bytes;
 	ret->tag_bytes = e->tag_bytes;
-	ret->interleave_sectors =
-		e->volume.has_metadata_device ? 0 : UINT64_C(1) << g->log2_interleave;
+	ret->interleave_sectors = UINT64_C(1) << g->log2_interleave;
 	ret->buffer_sectors = g->buffer_sectors;
 	ret->journal_sections = g->journal_sections;
 	ret->journal_sectors = g->journal_sectors;

@@ -99,6 +99,20 @@ static bool is_in_memory(int fd)
 int io_file_measure(struct io_file *f, const struct intact_log *log)
 {
 	struct stat st;
+
+	if (f->block_device)
+		return ioctl(f->fd, BLKGETSIZE64, &f->bytes) < 0
+			       ? refuse(log, "find the size of", f->path)
+			       : 0;
+	if (fstat(f->fd, &st) < 0)
+		return refuse(log, "look at", f->path);
+	f->bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int identify(struct io_file *f, const struct intact_log *log)
+{
+	struct stat st;
 	int err;
 
 	if (fstat(f->fd, &st) < 0)
@@ -109,10 +123,7 @@ int io_file_measure(struct io_file *f, const struct intact_log *log)
 	f->block_device = S_ISBLK(st.st_mode);
 	f->in_memory = S_ISREG(st.st_mode) && is_in_memory(f->fd);
 	f->numbers = st.st_rdev;
-	f->bytes = (uint64_t)st.st_size;
-	if (f->block_device && ioctl(f->fd, BLKGETSIZE64, &f->bytes) < 0)
-		return refuse(log, "find the size of", f->path);
-	return 0;
+	return io_file_measure(f, log);
 }
 
 int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
@@ -130,7 +141,7 @@ int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
 		return -ENOMEM;
 	memcpy(f->path, path, path_bytes);
 	f->fd = fd;
-	err = lock(fd, flags, path, log) ?: io_file_measure(f, log);
+	err = lock(fd, flags, path, log) ?: identify(f, log);
 	if (err)
 		return err;
 	(void)TAKE_FD(fd);

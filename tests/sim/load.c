@@ -88,9 +88,16 @@ void load_begin(struct load *l, struct engine *e, unsigned requests)
 	choose_profile(l);
 }
 
+void load_go_on(struct load *l, struct engine *e)
+{
+	l->engine = e;
+	l->held = false;
+}
+
 void load_abandon(struct load *l)
 {
 	l->engine = NULL;
+	l->held = false;
 	l->left = 0;
 	l->under_way = 0;
 	for (unsigned i = 0; i < LOAD_SLOTS; i++)
@@ -454,7 +461,7 @@ static void submit_any(struct load *l, struct load_slot *slot)
 
 uint64_t load_next_ns(const struct load *l)
 {
-	if (l->left == 0 || l->under_way >= l->profile.depth)
+	if (l->held || l->left == 0 || l->under_way >= l->profile.depth)
 		return NEVER_NS;
 	return l->next_ns;
 }

@@ -62,6 +62,7 @@ struct load {
 	unsigned under_way;
 	bool submitting;
 	bool shutting; /* engine_shutdown was called */
+	bool held;     /* another engine is to follow: what would come waits */
 	uint64_t numbers;
 	uint64_t finished;
 	uint64_t mismatches; /* reported by reads of this life */
@@ -74,6 +75,9 @@ void load_done(struct load *l);
 
 /* A new life of the volume: `requests` of them, of a kind of its own. */
 void load_begin(struct load *l, struct engine *e, unsigned requests);
+
+/* Another engine has followed: the rest is for that one. */
+void load_go_on(struct load *l, struct engine *e);
 
 /* The volume will not answer any more. */
 void load_abandon(struct load *l);

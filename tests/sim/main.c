@@ -247,8 +247,8 @@ static void run_jobs(const struct command *c, struct progress *p)
 
 static void say_counts(const struct sim_counts *c)
 {
-	printf("lives: %llu (J %llu, D %llu, B %llu)\n", SHOW(lives), SHOW(lives_j), SHOW(lives_d),
-	       SHOW(lives_b));
+	printf("lives: %llu (J %llu, D %llu, B %llu), changes while open: %llu\n", SHOW(lives),
+	       SHOW(lives_j), SHOW(lives_d), SHOW(lives_b), SHOW(changes));
 	printf("power cuts: %llu (opening %llu, shutting down %llu), deaths: %llu, shutdowns: "
 	       "%llu, stopped: %llu, peeks: %llu\n",
 	       SHOW(cuts), SHOW(cuts_in_open), SHOW(cuts_in_shutdown), SHOW(kills), SHOW(shutdowns),

@@ -7,7 +7,9 @@
  * A life of the volume: it is opened in one of its modes, looked at, loaded, and ends: by a power
  * cut at any moment (also while it is opened or shut down), by the death of its process, because
  * of an error that was injected, or by a clean shutdown, after which the bytes on the disks are
- * judged. The last one meets no faults, and everything it began must come to its end.
+ * judged. In between the volume may be changed: with requests under way another engine follows, in
+ * another mode, with other numbers, or on a disk that has grown. The last life meets no faults, and
+ * everything it began must come to its end.
  *
  * Whatever has to be true is in model.h; what may happen in disk.h, digests.h and load.h.
  */
@@ -41,6 +43,7 @@ struct sim {
 	struct trace trace;
 	struct random random;
 	struct random world_random;
+	struct random change_random;
 	struct disks disks;
 	struct digests digests;
 	struct setup setup;
@@ -52,6 +55,7 @@ struct sim {
 	char mode;
 	struct io_context *io;
 	struct engine *engine;
+	struct engine *next; /* that is to follow */
 	struct intact_log log;
 	uint64_t faults_before;
 	uint64_t steps;
@@ -344,7 +348,8 @@ static void close_volume(struct sim *s)
 	while (io_run(s->io, false) > 0)
 		;
 	engine_close(s->engine);
-	s->engine = NULL;
+	engine_close(s->next);
+	s->engine = s->next = NULL;
 	io_context_close(s->io);
 	s->io = NULL;
 	memset(&s->disks.faults, 0, sizeof(s->disks.faults));
@@ -402,12 +407,21 @@ static void observe_all(struct sim *s)
 	}
 }
 
+/* Nothing that would fail verification. */
+static bool is_whole(const struct model *m)
+{
+	for (uint32_t i = 0; i < m->blocks; i++)
+		if (m->block[i].base.bad || m->block[i].may_fail)
+			return false;
+	return true;
+}
+
 /* What mode R shows is right after a shutdown only, and it verifies nothing. */
 static char choose_peek_mode(struct sim *s)
 {
 	static const char modes[] = "JDB";
 
-	if (s->clean && s->counts.rots == 0 && random_percent(&s->random, 30))
+	if (s->clean && is_whole(&s->model) && random_percent(&s->random, 30))
 		return 'R';
 	return modes[random_below(&s->random, s->setup.hash && !s->setup.crypt ? 3 : 2)];
 }
@@ -619,13 +633,13 @@ static void end_by_failure(struct sim *s)
 
 /* ---- Lives ---- */
 
-static char choose_mode(struct sim *s)
+static char choose_mode(const struct sim *s, struct random *random)
 {
 	static const char modes[] = "JDB";
 	unsigned n;
 
 	do {
-		n = (unsigned)random_below(&s->random, 3);
+		n = (unsigned)random_below(random, 3);
 	} while (!(s->setup.modes & 1u << n));
 	return modes[n];
 }
@@ -682,9 +696,143 @@ static bool life_begins(struct sim *s, bool last, bool cut_early)
 	return false;
 }
 
+/* ---- Changes of an open volume ---- */
+
+/* What the disk says is right for a size that it has no longer, when it has grown. */
+static void judge_between(struct sim *s, bool grown)
+{
+	if (grown)
+		s->unverified = true;
+	else
+		judge(s, false);
+}
+
+static void expect_no_refusal(struct sim *s, int result)
+{
+	if (result < 0 && !is_over(s) && !had_faults(s))
+		trace_fail(&s->trace, "a change gives %d: %s", result, s->message);
+}
+
+static int prepare_next(struct sim *s, char mode)
+{
+	struct engine_world world = make_world(s);
+	struct intact_params params;
+	int r;
+
+	setup_params(&s->setup, &s->change_random, mode, false, &params);
+	params.length_sectors = s->setup.sectors;
+	s->digests.armed = false; /* they are tested */
+	r = engine_prepare(s->engine, &params, false, &world, &s->next);
+	s->digests.armed = true;
+	intact_params_done(&params);
+	return r ?: engine_may_follow(s->engine, s->next);
+}
+
+/* What is under way comes to its end, and nothing new begins. */
+static bool shut_for_change(struct sim *s)
+{
+	int result = 1;
+
+	engine_shutdown(s->engine);
+	s->load.held = true;
+	while (!is_over(s) && !engine_is_shut(s->engine, &result))
+		if (!step(s) && !is_over(s) && !engine_is_shut(s->engine, &result))
+			trace_fail(&s->trace, "deadlock: the engine is not shut for a change");
+	if (is_over(s))
+		return false;
+	if (result < 0 && !had_faults(s))
+		trace_fail(&s->trace, "the engine is shut with %d for no reason: %s", result,
+			   s->message);
+	if (result == 0 && s->load.under_way > 0)
+		trace_fail(&s->trace, "%u requests outlive their engine", s->load.under_way);
+	return result == 0 && !is_over(s);
+}
+
+/* Of what is hidden from the user, this can be hidden only where everything is verified. */
+static void adapt_faults(struct sim *s)
+{
+	s->digests.armed = true;
+	if (s->mode == 'B' || s->unverified)
+		s->disks.faults.glitch = 0;
+}
+
+static void follow(struct sim *s)
+{
+	struct engine *before = s->engine;
+	int r;
+
+	s->digests.armed = false;
+	r = engine_follow(s->next, before);
+	expect_no_refusal(s, r);
+	if (is_over(s))
+		return;
+	if (r < 0) {
+		engine_stop(before, s->message);
+		return;
+	}
+	s->engine = s->next;
+	s->next = NULL;
+	engine_close(before);
+	check_opened(s);
+	adapt_faults(s);
+	load_go_on(&s->load, s->engine);
+	s->counts.changes++;
+}
+
+static bool grow(struct sim *s)
+{
+	if (!s->setup.mapping_is_shorter || !random_percent(&s->change_random, 20))
+		return false;
+	setup_grow(&s->setup, &s->disks, &s->change_random);
+	trace_event(&s->trace, "GROWN", s->disks.disk[0].sectors, s->disks.disk[1].sectors);
+	return true;
+}
+
+static void change_volume(struct sim *s)
+{
+	char mode = choose_mode(s, &s->change_random);
+	bool grown = grow(s);
+	int r;
+
+	trace_event(&s->trace, "CHANGE", (uint64_t)mode, s->load.under_way);
+	r = prepare_next(s, mode);
+	expect_no_refusal(s, r);
+	if (r == 0 && shut_for_change(s)) {
+		model_shut(&s->model);
+		judge_between(s, grown);
+		s->mode = mode;
+		follow(s);
+	}
+	s->load.held = false;
+	if (is_over(s))
+		return; /* closed with the rest */
+	engine_close(s->next);
+	s->next = NULL;
+}
+
+static void run_requests(struct sim *s, unsigned count)
+{
+	s->load.left = count;
+	while (s->load.left > 0 && !has_stopped(s) && step(s))
+		;
+}
+
 static void run_load(struct sim *s)
 {
-	s->load.left = (unsigned)random_log(&s->random, 1, 300);
+	unsigned left = (unsigned)random_log(&s->random, 1, 300);
+	struct random *r = &s->change_random;
+
+	while (left > 0 && random_percent(r, 25) && !has_stopped(s) && !is_over(s)) {
+		unsigned now = (unsigned)random_below(r, left);
+
+		run_requests(s, now);
+		left -= now;
+		if (!is_over(s) && !has_stopped(s))
+			change_volume(s);
+	}
+	if (is_over(s))
+		return;
+	s->load.left = left;
 	while ((s->load.left > 0 || s->load.under_way > 0) && !has_stopped(s) && step(s))
 		;
 }
@@ -742,7 +890,7 @@ static void life(struct sim *s)
 
 	if (s->activated && random_percent(&s->random, 12))
 		peek(s);
-	s->mode = choose_mode(s);
+	s->mode = choose_mode(s, &s->random);
 	count_life(s);
 	if (!life_begins(s, false, cut_early)) {
 		end_badly(s);
@@ -777,7 +925,7 @@ static void check_recalculated(struct sim *s)
 /* Nothing goes wrong any more. */
 static void last_life(struct sim *s)
 {
-	s->mode = choose_mode(s);
+	s->mode = choose_mode(s, &s->random);
 	count_life(s);
 	if (!life_begins(s, true, false)) {
 		end_badly(s);
@@ -858,6 +1006,7 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result
 	s->log = (struct intact_log){world_log, s};
 	s->random = random_stream(seed, 5);
 	s->world_random = random_stream(seed, 6);
+	s->change_random = random_stream(seed, 7);
 	begin(s);
 	lives = random_between(&s->random, 1, LIVES_MAX);
 	for (uint64_t i = 0; i < lives && !s->trace.failed; i++)

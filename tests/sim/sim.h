@@ -15,7 +15,7 @@ struct sim_options {
 
 struct sim_counts {
 	uint64_t lives, cuts, cuts_in_open, cuts_in_shutdown, kills, shutdowns, stops, peeks, rots;
-	uint64_t lives_j, lives_d, lives_b;
+	uint64_t lives_j, lives_d, lives_b, changes;
 	uint64_t requests, io_events, mismatches, errors, digest_errors, key_losses, glitches;
 	struct model_counts found;
 };
