@@ -386,6 +386,7 @@ enum recalculate_state {
 struct recalculate {
 	enum recalculate_state state;
 	bool by_bitmap;	 /* stale regions, else from recalc_sector on */
+	bool anew;	 /* asked for when the volume was opened: no tag is to be trusted */
 	uint64_t sector; /* of the step */
 	uint64_t sectors;
 	uint64_t position; /* recalculated below, by_bitmap: next to look at */

@@ -59,10 +59,10 @@ void open_apply_params(struct engine *e)
 
 	if (e->recalculate_from != UINT64_MAX)
 		recalculate_from(sb, e->recalculate_from);
-	if (p->recalculate && !(sb->flags & SB_RECALCULATING))
+	if (p->reset_recalculate || (p->recalculate && !(sb->flags & SB_RECALCULATING))) {
 		recalculate_from(sb, 0);
-	if (p->reset_recalculate)
-		recalculate_from(sb, 0);
+		e->recalculate.anew = true;
+	}
 	if (p->allow_discards_keyed)
 		sb->flags |= SB_DISCARD_KEYED;
 	sb->provided_data_sectors = e->volume.geometry.provided_sectors;
@@ -273,26 +273,36 @@ static int enter_bitmap(struct engine *e)
 	return put_bitmap(e, unfinished);
 }
 
-/* The volume was in mode B when it stopped. */
+/* Whether the bitmap on the disk says what this one is to say. */
+static bool bitmap_goes_on(const struct engine *e)
+{
+	const struct geometry *g = &e->volume.geometry;
+
+	return e->volume.sb.log2_blocks_per_bitmap_bit == e->dirty.shape.log2_blocks_per_bit &&
+	       g->provided_sectors == g->stored_provided_sectors && !e->recalculate.anew;
+}
+
+/* The volume was in mode B when it stopped. The bitmap alone decides: with nothing dirty in it, nothing
+ * is left to be recalculated, wherever the superblock's position was.
+ */
 static int resume_bitmap(struct engine *e)
 {
 	struct dirty *d = &e->dirty;
-	const struct sb *sb = &e->volume.sb;
-	bool same =
-		sb->log2_blocks_per_bitmap_bit == d->shape.log2_blocks_per_bit &&
-		e->volume.geometry.provided_sectors == e->volume.geometry.stored_provided_sectors;
+	bool goes_on = bitmap_goes_on(e);
 	int r = 0;
 
-	if (same)
+	if (goes_on)
 		r = read_bitmap(e, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
 	else
 		bitmap_set(d->wanted, 0, d->shape.regions);
 	memcpy(d->stale, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
 	if (r < 0 || e->read_only)
 		return r;
-	if (!same)
+	if (!goes_on)
 		return put_bitmap(e, true);
 	memcpy(d->durable, d->wanted, d->blocks * BITMAP_BLOCK_BYTES);
+	if (e->volume.sb.flags & SB_RECALCULATING && bitmap_count(d->stale, d->shape.regions) == 0)
+		e->volume.sb.recalc_sector = e->volume.geometry.provided_sectors;
 	return replay_superblock(e);
 }
 
@@ -309,12 +319,6 @@ static void release_journal(struct engine *e)
 	e->commit.deadline_ns = UINT64_MAX;
 }
 
-static void recalculate_all(struct engine *e)
-{
-	e->volume.sb.flags |= SB_RECALCULATING;
-	e->volume.sb.recalc_sector = 0;
-}
-
 static int open_area(struct engine *e)
 {
 	bool was_bitmap = e->volume.sb.flags & SB_DIRTY_BITMAP;
@@ -328,7 +332,7 @@ static int open_area(struct engine *e)
 	if (was_bitmap) {
 		r = bitmap_is_dirty(e, &dirty);
 		if (r == 0 && dirty)
-			recalculate_all(e);
+			recalculate_from(&e->volume.sb, 0);
 		if (r < 0 || e->read_only)
 			return r;
 		return leave_bitmap(e, dirty);
