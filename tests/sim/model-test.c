@@ -272,6 +272,29 @@ static void a_failed_write_leaves_the_block_in_doubt(void **state)
 	end(&f);
 }
 
+static void it_verifies_while_no_block_may_fail(void **state)
+{
+	struct fixture f;
+	uint32_t id;
+
+	(void)state;
+	begin(&f);
+	assert_true(model_verifies(&f.model));
+	id = write_block(&f, 1);
+	model_crash(&f.model, in_j);
+	assert_true(model_verifies(&f.model));
+	ack(&f, 1, id);
+	id = write_block(&f, 1);
+	model_crash(&f.model, in_d);
+	assert_false(model_verifies(&f.model));
+	id = write_block(&f, 1);
+	model_write_done(&f.model, 1, 1, id, true);
+	assert_true(model_verifies(&f.model));
+	model_rot(&f.model, 2);
+	assert_false(model_verifies(&f.model));
+	end(&f);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -286,6 +309,7 @@ int main(void)
 		cmocka_unit_test(discarded_blocks_hold_anything),
 		cmocka_unit_test(rotten_blocks_fail_until_they_are_written),
 		cmocka_unit_test(a_failed_write_leaves_the_block_in_doubt),
+		cmocka_unit_test(it_verifies_while_no_block_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

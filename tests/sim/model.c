@@ -449,6 +449,14 @@ void model_recalculate(struct model *m)
 	}
 }
 
+bool model_verifies(const struct model *m)
+{
+	for (uint32_t i = 0; i < m->blocks; i++)
+		if (m->block[i].may_fail || m->block[i].base.bad)
+			return false;
+	return true;
+}
+
 void model_rot(struct model *m, uint32_t block)
 {
 	struct block *b = &m->block[block];

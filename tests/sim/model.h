@@ -131,6 +131,9 @@ bool block_may_be_anything(const struct block *b);
 /* Whether this is what the block may be (with nothing under way). */
 bool model_allows(const struct model *m, uint32_t block, const struct content *found);
 
+/* No block fails verification, not even perhaps. */
+bool model_verifies(const struct model *m);
+
 void model_rot(struct model *m, uint32_t block);
 
 /* All tags will be computed anew, for whatever is there. */

@@ -407,21 +407,14 @@ static void observe_all(struct sim *s)
 	}
 }
 
-/* Nothing that would fail verification. */
-static bool is_whole(const struct model *m)
-{
-	for (uint32_t i = 0; i < m->blocks; i++)
-		if (m->block[i].base.bad || m->block[i].may_fail)
-			return false;
-	return true;
-}
-
-/* What mode R shows is right after a shutdown only, and it verifies nothing. */
+/* What mode R shows is right after a shutdown only, and it verifies nothing: what would fail is shown
+ * as it lies there.
+ */
 static char choose_peek_mode(struct sim *s)
 {
 	static const char modes[] = "JDB";
 
-	if (s->clean && is_whole(&s->model) && random_percent(&s->random, 30))
+	if (s->clean && model_verifies(&s->model) && random_percent(&s->random, 30))
 		return 'R';
 	return modes[random_below(&s->random, s->setup.hash && !s->setup.crypt ? 3 : 2)];
 }
@@ -652,18 +645,21 @@ static void count_life(struct sim *s)
 	s->counts.lives_b += s->mode == 'B';
 }
 
-/* Between two lives: a disk grows, or all tags are to be computed anew (true). */
+/* Between two lives: a disk grows, or all tags are to be computed anew (true). What is new may be
+ * recalculated, and in mode B the whole region in which it begins.
+ */
 static bool change(struct sim *s)
 {
 	bool anew = s->setup.hash && !(s->only & ONLY_NO_RECALC) && random_percent(&s->random, 3);
+	bool grown = s->setup.mapping_is_shorter && random_percent(&s->random, 8);
 
-	if (s->setup.mapping_is_shorter && random_percent(&s->random, 8)) {
+	if (grown) {
 		setup_grow(&s->setup, &s->disks, &s->random);
 		trace_event(&s->trace, "GROWN", s->disks.disk[0].sectors, s->disks.disk[1].sectors);
-		s->unverified = true; /* what is new may be recalculated */
 	}
-	if (anew) {
+	if (anew)
 		trace_event(&s->trace, "ANEW", 0, 0);
+	if (anew || grown) {
 		model_recalculate(&s->model);
 		s->unverified = true;
 	}
