@@ -58,7 +58,7 @@ fi
 set -m
 LD_PRELOAD=$(dirname "$guest")/libuml-xstate.so \
 	linux.uml mem="${memory_mb}M" root=/dev/root rootfstype=hostfs rootflags=/ ro init="$run/init" \
-	con=null con0=null,fd:1 ssl=null panic=1 quiet uml_dir="$run" </dev/null >"$run/console" 2>&1 &
+	con=null con0=null,fd:1 ssl=null panic=1 quiet pty.legacy_count=0 uml_dir="$run" </dev/null >"$run/console" 2>&1 &
 kernel=$!
 set +m
 
