@@ -183,7 +183,7 @@ struct intact_superblock {
 	uint32_t flags;
 	uint32_t tag_bytes;
 	uint32_t block_bytes;
-	uint64_t interleave_sectors; /* 1 with a metadata device, as the kernel has it */
+	uint64_t interleave_sectors; /* 0 with a metadata device */
 	uint32_t journal_sections;
 	uint64_t provided_data_sectors; /* as stored */
 	uint64_t recalc_sector;		/* meaningful with INTACT_FLAG_RECALCULATING */
