@@ -41,19 +41,19 @@ struct options {
 	uint64_t to_sector;   /* check */
 	uint64_t limit_rate_bytes;
 	unsigned jobs;
-	uint64_t sector; /* read, write */
 	bool sector_given;
-	uint64_t count; /* read; 0: to the end */
+	uint64_t sector; /* read, write */
+	uint64_t count;	 /* read; 0: to the end */
 	const char *output;
 	bool ignore_mismatches;
 	bool bench;	      /* digests */
+	bool read_only;	      /* serve, open */
+	bool file;	      /* open */
 	const char *socket;   /* serve */
 	const char *port;     /* serve */
 	const char *address;  /* serve */
 	const char *status;   /* serve: path of the socket */
-	bool read_only;	      /* serve, open */
 	const char *frontend; /* open; NULL: the best */
-	bool file;	      /* open */
 	unsigned queues;      /* open; 0: as the front end likes */
 	unsigned depth;
 	bool recover;	      /* open */
