@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Commands to ublk_drv's control device, by which devices come and go. Each waits until it is done.
+ */
+#ifndef INTACT_UBLK_CONTROL_H
+#define INTACT_UBLK_CONTROL_H
+
+#include "frontend.h"
+#include "ublk/abi.h"
+
+#include <liburing.h>
+
+struct control {
+	struct io_uring ring;
+	int fd; /* -1: not open */
+	bool encoded;
+	uint64_t features; /* UBLK_F_*; 0 before 6.5, which cannot tell */
+	char path[32]; /* of the device of a user without privileges, who proves by it; else "" */
+};
+
+/* -ENODEV: there is no such driver. -EACCES: not for this user. */
+int control_open(struct control *c, const struct intact_log *log);
+void control_close(struct control *c);
+
+/* A user that may not make devices for all, but for himself. */
+bool control_is_unprivileged(void);
+
+/* Negative errno, and nothing told. `info` is in and out. */
+int control_add(struct control *c, struct ublksrv_ctrl_dev_info *info);
+int control_get_info(struct control *c, uint32_t device, struct ublksrv_ctrl_dev_info *info);
+int control_set_params(struct control *c, uint32_t device, struct ublk_params *params);
+int control_get_params(struct control *c, uint32_t device, struct ublk_params *params);
+int control_start(struct control *c, uint32_t device);
+int control_stop(struct control *c, uint32_t device);
+int control_delete(struct control *c, uint32_t device);
+int control_begin_recovery(struct control *c, uint32_t device);
+int control_end_recovery(struct control *c, uint32_t device);
+int control_update_size(struct control *c, uint32_t device, uint64_t sectors);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Whether somebody uses a block device.
+ */
+#ifndef INTACT_UBLK_USE_H
+#define INTACT_UBLK_USE_H
+
+#include <stdbool.h>
+
+/* Mounted, swapped on, below another device, or opened by any process that we may look at: the device
+ * or a partition of it. No when there is no such device.
+ */
+bool block_device_is_used(const char *path);
+
+#endif
