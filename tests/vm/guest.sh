@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# The words of the scripts that run in the guest. They end with the first command that fails.
+set -euo pipefail
+set -E
+trap 'echo "exit status $?, line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >&2' ERR
+
+fail() {
+	echo "FAILED: $*" >&2
+	dmesg | tail -n 15 >&2
+	exit 1
+}
+
+# skip REASON: what this shows cannot be shown with this kernel or these programs
+skip() {
+	echo "skipped: $*" >&2
+	exit 77
+}
+
+requires() {
+	local program
+	for program; do
+		command -v "$program" >/dev/null || skip "$program is not installed"
+	done
+}
+
+say() { echo "$(cut -d ' ' -f 1 /proc/uptime) $*"; }
+
+# eventually COMMAND…: within 20 seconds
+eventually() {
+	local n
+	for ((n = 0; n < 200; n++)); do
+		! "$@" >/dev/null 2>&1 || return 0
+		sleep 0.1
+	done
+	fail "not even after 20 seconds: $*"
+}
+
+# ---- ublk-drive: one at a time
+
+# drive OPTION…: $device is the volume then, $id what to recover it by, $server the process
+drive() {
+	rm -f /run/calls /run/answers
+	mkfifo /run/calls /run/answers
+	ublk-drive "$@" </run/calls >/run/answers 2>/run/drive.log &
+	server=$!
+	exec {calls}>/run/calls {answers}</run/answers
+	# shellcheck disable=SC2034 # for who called
+	read -r device id <&"$answers" || fail "no device: $(cat /run/drive.log)"
+}
+
+# call WORD…: its answer is 0, or a number that is printed
+call() {
+	local answer
+	echo "$*" >&"$calls"
+	read -r answer <&"$answers" || fail "no answer to $*: $(cat /run/drive.log)"
+	[ "$answer" = 0 ] || {
+		echo "$answer"
+		return 1
+	}
+}
+
+# The volume is closed cleanly, too.
+stop() {
+	call stop || fail "the device could not be stopped: $(cat /run/drive.log)"
+	wait "$server" || fail "the volume was not closed: $(cat /run/drive.log)"
+	exec {calls}>&- {answers}<&-
+}
+
+# verify DIRECTORY_OR_DEVICE FIO_OPTION…: random writes, read back and compared
+verify() {
+	local where=$1 target
+	shift
+	target=--filename=$where
+	[ ! -d "$where" ] || target=--directory=$where
+	fio --name=verify "$target" --rw=randwrite --verify=crc32c --verify_fatal=1 --direct=1 \
+		--ioengine=io_uring --iodepth=16 --bsrange=4k-64k --size=8m --group_reporting \
+		--randseed=1 --allrandrepeat=1 "$@" >/run/fio.log 2>&1 || {
+		head -n 20 /run/fio.log >&2
+		fail "fio on $where"
+	}
+}
+
+# clean VOLUME CHECK_OPTION…: every block matches its tag
+clean() {
+	intact check "$@" >/run/check.log 2>&1 || fail "$(cat /run/check.log)"
+}
