@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "ublk/control.h"
+#include "control.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,7 @@ static int exchange(struct control *c, uint32_t operation, const struct control_
 }
 
 /* A user without privileges puts the device's path before what there is to say. */
-static int control_call(struct control *c, const struct call *call)
+static int driver_call(struct control *c, const struct call *call)
 {
 	uint8_t buffer[BUFFER_BYTES] = {0};
 	size_t path_bytes = c->path[0] && !call->without_path ? strlen(c->path) + 1 : 0;
@@ -76,74 +76,74 @@ static int control_call(struct control *c, const struct call *call)
 	return 0;
 }
 
-int control_add(struct control *c, struct ublksrv_ctrl_dev_info *info)
+int driver_add(struct control *c, struct ublksrv_ctrl_dev_info *info)
 {
-	return control_call(c, &(struct call){.operation = CONTROL_WRITE(UBLK_CMD_ADD_DEV),
-					      .device = info->dev_id,
-					      .buffer = info,
-					      .buffer_bytes = sizeof(*info),
-					      .without_path = true});
+	return driver_call(c, &(struct call){.operation = CONTROL_WRITE(UBLK_CMD_ADD_DEV),
+					     .device = info->dev_id,
+					     .buffer = info,
+					     .buffer_bytes = sizeof(*info),
+					     .without_path = true});
 }
 
-int control_get_info(struct control *c, uint32_t device, struct ublksrv_ctrl_dev_info *info)
+int driver_get_info(struct control *c, uint32_t device, struct ublksrv_ctrl_dev_info *info)
 {
-	return control_call(c, &(struct call){.operation = CONTROL_READ(UBLK_CMD_GET_DEV_INFO),
-					      .device = device,
-					      .buffer = info,
-					      .buffer_bytes = sizeof(*info)});
+	return driver_call(c, &(struct call){.operation = CONTROL_READ(UBLK_CMD_GET_DEV_INFO),
+					     .device = device,
+					     .buffer = info,
+					     .buffer_bytes = sizeof(*info)});
 }
 
-int control_set_params(struct control *c, uint32_t device, struct ublk_params *params)
+int driver_set_params(struct control *c, uint32_t device, struct ublk_params *params)
 {
 	params->len = sizeof(*params);
-	return control_call(c, &(struct call){.operation = CONTROL_WRITE(UBLK_CMD_SET_PARAMS),
-					      .device = device,
-					      .buffer = params,
-					      .buffer_bytes = sizeof(*params)});
+	return driver_call(c, &(struct call){.operation = CONTROL_WRITE(UBLK_CMD_SET_PARAMS),
+					     .device = device,
+					     .buffer = params,
+					     .buffer_bytes = sizeof(*params)});
 }
 
-int control_get_params(struct control *c, uint32_t device, struct ublk_params *params)
+int driver_get_params(struct control *c, uint32_t device, struct ublk_params *params)
 {
 	params->len = sizeof(*params);
-	return control_call(c, &(struct call){.operation = CONTROL_READ(UBLK_CMD_GET_PARAMS),
-					      .device = device,
-					      .buffer = params,
-					      .buffer_bytes = sizeof(*params)});
+	return driver_call(c, &(struct call){.operation = CONTROL_READ(UBLK_CMD_GET_PARAMS),
+					     .device = device,
+					     .buffer = params,
+					     .buffer_bytes = sizeof(*params)});
 }
 
 static int call_with_number(struct control *c, uint32_t operation, uint32_t device, uint64_t data)
 {
-	return control_call(c,
-			    &(struct call){.operation = operation, .device = device, .data = data});
+	return driver_call(c,
+			   &(struct call){.operation = operation, .device = device, .data = data});
 }
 
-int control_start(struct control *c, uint32_t device)
+int driver_start(struct control *c, uint32_t device)
 {
 	return call_with_number(c, CONTROL_WRITE(UBLK_CMD_START_DEV), device, (uint64_t)getpid());
 }
 
-int control_stop(struct control *c, uint32_t device)
+int driver_stop(struct control *c, uint32_t device)
 {
 	return call_with_number(c, CONTROL_WRITE(UBLK_CMD_STOP_DEV), device, 0);
 }
 
-int control_delete(struct control *c, uint32_t device)
+int driver_delete(struct control *c, uint32_t device)
 {
 	return call_with_number(c, CONTROL_WRITE(UBLK_CMD_DEL_DEV), device, 0);
 }
 
-int control_begin_recovery(struct control *c, uint32_t device)
+int driver_begin_recovery(struct control *c, uint32_t device)
 {
 	return call_with_number(c, CONTROL_WRITE(UBLK_CMD_START_USER_RECOVERY), device, 0);
 }
 
-int control_end_recovery(struct control *c, uint32_t device)
+int driver_end_recovery(struct control *c, uint32_t device)
 {
 	return call_with_number(c, CONTROL_WRITE(UBLK_CMD_END_USER_RECOVERY), device,
 				(uint64_t)getpid());
 }
 
-int control_update_size(struct control *c, uint32_t device, uint64_t sectors)
+int driver_update_size(struct control *c, uint32_t device, uint64_t sectors)
 {
 	return call_with_number(c, CONTROL_WRITE(CMD_UPDATE_SIZE), device, sectors);
 }
@@ -194,18 +194,18 @@ static void ask_for_features(struct control *c)
 				  .without_path = true};
 
 	c->encoded = true;
-	if (control_call(c, &call) == 0)
+	if (driver_call(c, &call) == 0)
 		return;
 	c->features = 0;
 	c->encoded = false;
 }
 
-bool control_is_unprivileged(void)
+bool driver_is_unprivileged(void)
 {
 	return geteuid() != 0;
 }
 
-int control_open(struct control *c, const struct intact_log *log)
+int driver_open(struct control *c, const struct intact_log *log)
 {
 	int err;
 
@@ -225,7 +225,7 @@ int control_open(struct control *c, const struct intact_log *log)
 	return 0;
 }
 
-void control_close(struct control *c)
+void driver_close(struct control *c)
 {
 	if (c->fd < 0)
 		return;

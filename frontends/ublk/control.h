@@ -5,8 +5,8 @@
 #ifndef INTACT_UBLK_CONTROL_H
 #define INTACT_UBLK_CONTROL_H
 
-#include "frontend.h"
-#include "ublk/abi.h"
+#include "../frontend.h"
+#include "abi.h"
 
 #include <liburing.h>
 
@@ -19,22 +19,22 @@ struct control {
 };
 
 /* -ENODEV: there is no such driver. -EACCES: not for this user. */
-int control_open(struct control *c, const struct intact_log *log);
-void control_close(struct control *c);
+int driver_open(struct control *c, const struct intact_log *log);
+void driver_close(struct control *c);
 
 /* A user that may not make devices for all, but for himself. */
-bool control_is_unprivileged(void);
+bool driver_is_unprivileged(void);
 
 /* Negative errno, and nothing told. `info` is in and out. */
-int control_add(struct control *c, struct ublksrv_ctrl_dev_info *info);
-int control_get_info(struct control *c, uint32_t device, struct ublksrv_ctrl_dev_info *info);
-int control_set_params(struct control *c, uint32_t device, struct ublk_params *params);
-int control_get_params(struct control *c, uint32_t device, struct ublk_params *params);
-int control_start(struct control *c, uint32_t device);
-int control_stop(struct control *c, uint32_t device);
-int control_delete(struct control *c, uint32_t device);
-int control_begin_recovery(struct control *c, uint32_t device);
-int control_end_recovery(struct control *c, uint32_t device);
-int control_update_size(struct control *c, uint32_t device, uint64_t sectors);
+int driver_add(struct control *c, struct ublksrv_ctrl_dev_info *info);
+int driver_get_info(struct control *c, uint32_t device, struct ublksrv_ctrl_dev_info *info);
+int driver_set_params(struct control *c, uint32_t device, struct ublk_params *params);
+int driver_get_params(struct control *c, uint32_t device, struct ublk_params *params);
+int driver_start(struct control *c, uint32_t device);
+int driver_stop(struct control *c, uint32_t device);
+int driver_delete(struct control *c, uint32_t device);
+int driver_begin_recovery(struct control *c, uint32_t device);
+int driver_end_recovery(struct control *c, uint32_t device);
+int driver_update_size(struct control *c, uint32_t device, uint64_t sectors);
 
 #endif

@@ -14,8 +14,8 @@
  * afterwards; the thread sets it and then looks at `done` once more. Both do so by an exchange, so one
  * of them sees what the other one did.
  */
-#include "ublk/queue.h"
-#include "ublk/abi.h"
+#include "queue.h"
+#include "abi.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -6,7 +6,7 @@
 #ifndef INTACT_UBLK_QUEUE_H
 #define INTACT_UBLK_QUEUE_H
 
-#include "frontend.h"
+#include "../frontend.h"
 
 #include <linux/ublk_cmd.h>
 

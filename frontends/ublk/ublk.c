@@ -5,10 +5,10 @@
  *	add, or begin recovery -> parameters -> queues fetch -> start, or end recovery
  *	stop -> queues have ended -> delete
  */
-#include "frontend.h"
-#include "ublk/control.h"
-#include "ublk/queue.h"
-#include "ublk/use.h"
+#include "../frontend.h"
+#include "control.h"
+#include "queue.h"
+#include "use.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,7 @@ static int complain(const struct intact_log *log, const char *what, int err)
 
 static int may_use(const struct control *c, const struct intact_log *log)
 {
-	if (!control_is_unprivileged() || (c->features & UBLK_F_UNPRIVILEGED_DEV))
+	if (!driver_is_unprivileged() || (c->features & UBLK_F_UNPRIVILEGED_DEV))
 		return 0;
 	frontend_say(log, INTACT_ERROR, "ublk: this kernel has devices for root only");
 	return -EACCES;
@@ -65,13 +65,13 @@ static int may_use(const struct control *c, const struct intact_log *log)
 static int ublk_probe(const struct frontend_options *options, const struct intact_log *log)
 {
 	struct control control;
-	int err = control_open(&control, log);
+	int err = driver_open(&control, log);
 
 	(void)options;
 	if (err)
 		return err;
 	err = may_use(&control, log);
-	control_close(&control);
+	driver_close(&control);
 	return err;
 }
 
@@ -83,7 +83,7 @@ static uint64_t wanted_flags(const struct control *c)
 	const uint64_t wanted = RECOVERABLE | UBLK_F_CMD_IOCTL_ENCODE | UBLK_F_UPDATE_SIZE |
 				UBLK_F_NO_AUTO_PART_SCAN;
 
-	if (control_is_unprivileged())
+	if (driver_is_unprivileged())
 		return c->features & ((wanted & ~RECOVERABLE) | UBLK_F_UNPRIVILEGED_DEV);
 	return c->features ? wanted & c->features : RECOVERABLE;
 }
@@ -115,7 +115,7 @@ static int add(struct device *d, const struct frontend_options *options,
 		.ublksrv_pid = getpid(),
 		.flags = wanted_flags(&d->control),
 	};
-	err = control_add(&d->control, &d->info);
+	err = driver_add(&d->control, &d->info);
 	if (err)
 		return complain(log, "make a device", err);
 	d->is_ours = true;
@@ -157,7 +157,7 @@ static int set_params(struct device *d, const struct frontend_options *options,
 			.max_write_zeroes_sectors = WRITE_ZEROES_SECTORS_MAX,
 		};
 	}
-	err = control_set_params(&d->control, d->info.dev_id, &params);
+	err = driver_set_params(&d->control, d->info.dev_id, &params);
 	return err ? complain(log, "set the device's parameters", err) : 0;
 }
 
@@ -167,7 +167,7 @@ static int set_params(struct device *d, const struct frontend_options *options,
 static int fits(struct device *d, const struct intact_log *log)
 {
 	struct ublk_params params = {0};
-	int err = control_get_params(&d->control, d->info.dev_id, &params);
+	int err = driver_get_params(&d->control, d->info.dev_id, &params);
 
 	if (err)
 		return complain(log, "ask for the device's parameters", err);
@@ -194,7 +194,7 @@ static int begin_recovery(struct device *d)
 	for (unsigned i = 0; err == -EBUSY && i < RETRIES; i++) {
 		if (i > 0)
 			pause_before_retry();
-		err = control_begin_recovery(&d->control, d->info.dev_id);
+		err = driver_begin_recovery(&d->control, d->info.dev_id);
 	}
 	return err;
 }
@@ -202,7 +202,7 @@ static int begin_recovery(struct device *d)
 static int take_over(struct device *d, const struct frontend_options *options,
 		     const struct intact_log *log)
 {
-	int err = control_get_info(&d->control, (uint32_t)options->recover_id, &d->info);
+	int err = driver_get_info(&d->control, (uint32_t)options->recover_id, &d->info);
 
 	if (err == -ENODEV) {
 		frontend_say(log, INTACT_ERROR, "ublk: there is no device %" PRId64 " to recover",
@@ -256,8 +256,8 @@ static int begin_serving(struct device *d, const struct frontend_options *option
 
 	if (err)
 		return err;
-	err = is_new ? control_start(&d->control, d->info.dev_id)
-		     : control_end_recovery(&d->control, d->info.dev_id);
+	err = is_new ? driver_start(&d->control, d->info.dev_id)
+		     : driver_end_recovery(&d->control, d->info.dev_id);
 	if (err)
 		return complain(log, "start the device", err);
 	d->is_ours = true;
@@ -273,13 +273,13 @@ static int destroy(struct device *d, const struct intact_log *log)
 	if (d->queues)
 		queues_expect_end(d->queues);
 	if (d->is_started)
-		err = control_stop(&d->control, d->info.dev_id);
+		err = driver_stop(&d->control, d->info.dev_id);
 	queues_join(d->queues, !d->is_started || err);
 	if (d->fd >= 0)
 		close(d->fd);
 	if (d->is_ours)
-		err = control_delete(&d->control, d->info.dev_id) ?: err;
-	control_close(&d->control);
+		err = driver_delete(&d->control, d->info.dev_id) ?: err;
+	driver_close(&d->control);
 	if (err && err != -ENODEV)
 		complain(log, "take the device away", err);
 	free(d);
@@ -311,7 +311,7 @@ static int ublk_start(struct intact *volume, const struct frontend_options *opti
 		return -ENOMEM;
 	d->volume = volume;
 	d->fd = -1;
-	err = control_open(&d->control, log);
+	err = driver_open(&d->control, log);
 	err = err ?: may_use(&d->control, log);
 	err = err ?: make(d, options, log);
 	if (err) {
@@ -353,7 +353,7 @@ static int ublk_resize(void *instance, uint64_t sectors, const struct intact_log
 			     "ublk: this kernel cannot tell that a device has grown (6.16 can)");
 		return -EOPNOTSUPP;
 	}
-	err = control_update_size(&d->control, d->info.dev_id, sectors);
+	err = driver_update_size(&d->control, d->info.dev_id, sectors);
 	return err ? complain(log, "tell the device's size", err) : 0;
 }
 
@@ -395,12 +395,12 @@ static int ublk_forget(const char *directory, int64_t id, const struct intact_lo
 	(void)directory;
 	if (id == FRONTEND_ID_NONE)
 		return 0;
-	err = control_open(&control, log);
+	err = driver_open(&control, log);
 	if (err)
 		return err;
-	err = control_stop(&control, (uint32_t)id);
-	err = control_delete(&control, (uint32_t)id) ?: err;
-	control_close(&control);
+	err = driver_stop(&control, (uint32_t)id);
+	err = driver_delete(&control, (uint32_t)id) ?: err;
+	driver_close(&control);
 	if (err == -ENODEV)
 		return 0;
 	return err ? complain(log, "take the device away", err) : 0;

@@ -4,7 +4,7 @@
 # The words of the scripts that run in the guest. They end with the first command that fails.
 set -euo pipefail
 set -E
-trap 'echo "exit status $?, line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >&2' ERR
+trap 'cat /run/drive.log >&2 2>/dev/null; echo "exit status $?, line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >&2' ERR
 
 fail() {
 	echo "FAILED: $*" >&2
