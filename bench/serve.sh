@@ -5,12 +5,10 @@
 # nbd engine on one connection, everything in memory. Prints tables in Markdown; docs/performance.md
 # explains them. Needs `./bootstrap build`, nbdkit, fio, jq, and memory for two files.
 #
-# For each algorithm: a plain file, and a volume in each mode. Several times over, in turns, so that
-# whatever else the machine does falls on all of them alike; the tables have the medians. Random
-# requests are of 4 KiB, sequential ones of 1 MiB, four at a time.
-#
-# A sample during which other processes took more than a tenth of the machine is taken again, while
-# patience lasts; how many were kept nevertheless stands below the tables.
+# For each algorithm: a plain file, and a volume in each mode. Random requests are of 4 KiB, sequential
+# ones of 1 MiB, four at a time. A load is put on all of them in turns, a fresh server each time, and a
+# mode is compared with the file of the same turn: so whatever else the machine does falls on both. The
+# tables have the medians over all turns, and of the ratios also the lowest and the highest.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -19,7 +17,6 @@ dir=/dev/shm
 size=$((1 << 30))
 runs=5
 seconds=2
-patience=300
 algorithms='crc32c sha256'
 modes='J D B'
 loads='randread-1 randread-16 randread-64 randwrite-1 randwrite-16 randwrite-64 read-4 write-4 randwrite-flush'
@@ -31,9 +28,8 @@ usage() {
 		  --build DIR           where the command was built (default: $build)
 		  --dir DIR             where file and volume go, a tmpfs (default: $dir)
 		  --size BYTES          of each (default: $size)
-		  --runs N              of which the median is taken (default: $runs)
+		  --runs N              turns, of which the median is taken (default: $runs)
 		  --seconds S           of each sample (default: $seconds)
-		  --patience SECONDS    during which disturbed samples are repeated (default: $patience)
 		  --algorithms 'A …'    (default: $algorithms)
 		  --modes 'M …'         J, D, B (default: $modes)
 		  --loads 'L …'         (default: $loads)
@@ -52,7 +48,7 @@ while [ $# -gt 0 ]; do
 		usage
 		exit
 		;;
-	--build | --dir | --size | --runs | --seconds | --patience | --algorithms | --modes | --loads)
+	--build | --dir | --size | --runs | --seconds | --algorithms | --modes | --loads)
 		[ $# -ge 2 ] || refuse "$option needs a value"
 		declare "${option#--}=$2"
 		shift 2
@@ -79,7 +75,6 @@ free=$(($(df --output=avail -B1 "$dir" | tail -n 1)))
 server=
 work=$(mktemp -d "$dir/intact-bench.XXXXXX")
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || :; wait; rm -rf "$work"' EXIT
-cores=$(nproc)
 socket=$work/nbd
 uri="nbd+unix:///?socket=$socket"
 
@@ -119,17 +114,6 @@ stop() {
 
 # ---- Measuring
 
-busy_ticks() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 + $9 }' /proc/stat; }
-
-# Of fio's and the server's processes and all that they have waited for: what is ours.
-our_ticks() {
-	# shellcheck disable=SC2046 # words
-	awk '{ sub(/.*\) /, ""); sum += $12 + $13 } END { print sum + 0 }' \
-		$(for pid in $(pgrep -g 0) "$server"; do
-			for child in "$pid" $(pgrep -P "$pid"); do echo "/proc/$child/stat"; done
-		done | sort -u) 2>/dev/null || echo 0
-}
-
 run_fio() { # LOAD
 	local rw=${1%-*} depth=${1##*-} more=()
 	case $1 in
@@ -138,9 +122,9 @@ run_fio() { # LOAD
 	[[ $rw != rand* ]] || more+=(--bs=4k --norandommap --randrepeat=0)
 	[[ $rw = rand* ]] || more+=(--bs=1m)
 	fio --name=load --ioengine=nbd --uri="$uri" --rw="$rw" --iodepth="$depth" \
-		--size="$((size / 100 * 95 >> 20))m" --time_based --runtime="$seconds" \
-		--output-format=json --output="$work/out" "${more[@]}" >"$work/fio" 2>&1 ||
-		refuse "fio: $(cat "$work/fio" "$work/out")"
+		--size="$((size / 100 * 95 >> 20))m" --time_based --ramp_time=250ms \
+		--runtime="$seconds" --output-format=json --output="$work/out" "${more[@]}" \
+		>"$work/fio" 2>&1 || refuse "fio: $(cat "$work/fio" "$work/out")"
 }
 
 # Requests of 4 KiB per second, or bytes per second.
@@ -151,82 +135,11 @@ result_of() { # LOAD
 	jq -r ".jobs[0].$side.$key" "$work/out"
 }
 
-samples=0 disturbed=0
 sample() { # TARGET LOAD
-	local ticks ours begin
-	samples=$((samples + 1))
-	while :; do
-		begin=${EPOCHREALTIME/[.,]/}
-		ticks=$(busy_ticks) ours=$(our_ticks)
-		run_fio "$2"
-		ours=$(($(our_ticks) - ours)) ticks=$(($(busy_ticks) - ticks))
-		# fio has gone, and is counted by what it says itself.
-		ours=$(awk -v ours="$ours" -v hz="$(getconf CLK_TCK)" -v cpu="$(jq \
-			'.jobs[0] | (.usr_cpu + .sys_cpu) / 100 * .job_runtime / 1000' \
-			"$work/out")" 'BEGIN { print ours + cpu * hz }')
-		awk -v all="$ticks" -v ours="$ours" -v hz="$(getconf CLK_TCK)" -v cores="$cores" \
-			-v us="$((${EPOCHREALTIME/[.,]/} - begin))" \
-			'BEGIN { exit !((all - ours) / hz > 0.15 * cores * us / 1e6) }' || break
-		if [ "$SECONDS" -ge "$patience" ]; then
-			disturbed=$((disturbed + 1))
-			break
-		fi
-	done
+	serve "$1"
+	run_fio "$2"
+	stop
 	result_of "$2" >>"$work/$1-$2"
-}
-
-# ---- Reporting
-
-median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-
-# What is wanted of a load in a mode, as a share of the file plugin's; with sha256 half of it.
-wanted() { # MODE LOAD
-	case $1-$2 in
-	*-randread-*) echo 0.8 ;;
-	[DB]-write-*) echo 0.7 ;;
-	J-write-*) echo 0.4 ;;
-	*) echo 0 ;;
-	esac
-}
-
-cell() { # MODE LOAD FILE-RATE
-	awk -v rate="$(median "$work/$1-$2")" -v file="$3" -v wanted="$(wanted "$1" "$2")" \
-		-v half="$algorithm" -v load="$2" 'BEGIN {
-			if (half != "crc32c")
-				wanted /= 2
-			text = load ~ /^rand/ ? sprintf("%.1f", rate / 1e3) : sprintf("%.0f", rate / 1e6)
-			ratio = sprintf("%.2f", rate / file)
-			note = wanted == 0 ? "" : rate / file >= wanted ? " ✓" : " (" wanted ")"
-			printf " %s | %s%s |", text, ratio, note
-		}'
-}
-
-name_of() {
-	case $1 in
-	randwrite-flush) echo '4 KiB random write, flush after each, k/s' ;;
-	rand*) echo "4 KiB random ${1:4}, k/s" | sed -E 's/(read|write)-([0-9]+)/\1, depth \2/' ;;
-	*) echo "1 MiB sequential ${1%-*}, MB/s" ;;
-	esac
-}
-
-report() {
-	local mode load file
-	echo
-	echo "### $algorithm, blocks of 4096 bytes"
-	echo
-	printf '| load | file |'
-	for mode in $modes; do printf ' %s | %s / file |' "$mode" "$mode"; done
-	printf '\n|---|---|'
-	for mode in $modes; do printf -- '---|---|'; done
-	echo
-	for load in $loads; do
-		file=$(median "$work/file-$load")
-		printf '| %s |' "$(name_of "$load")"
-		awk -v rate="$file" -v load="$load" 'BEGIN {
-			printf load ~ /^rand/ ? " %.1f |" : " %.0f |", rate / (load ~ /^rand/ ? 1e3 : 1e6) }'
-		for mode in $modes; do cell "$mode" "$load" "$file"; done
-		echo
-	done
 }
 
 # All of it is there before anybody measures: a hole is not a page of memory.
@@ -240,26 +153,88 @@ fill() {
 		"$intact" write --integrity-no-journal --sector 0 "$work/volume" >/dev/null
 }
 
+# ---- Reporting
+
+# What is wanted of a load in a mode, as a share of the file plugin's; with sha256 half of it.
+wanted() { # MODE LOAD
+	case $1-$2 in
+	*-randread-*) echo 0.8 ;;
+	[DB]-write-*) echo 0.7 ;;
+	J-write-*) echo 0.4 ;;
+	*) echo 0 ;;
+	esac
+}
+
+name_of() { # LOAD
+	case $1 in
+	randwrite-flush) echo '4 KiB random write, flush after each, k/s' ;;
+	rand*) echo "4 KiB random ${1:4}, k/s" | sed -E 's/(read|write)-([0-9]+)/\1, depth \2/' ;;
+	*) echo "1 MiB sequential ${1%-*}, MB/s" ;;
+	esac
+}
+
+# The middle one, or with LOWEST or HIGHEST one of those.
+pick() { sort -g | awk -v which="${1:-}" '{ v[NR] = $1 } END {
+	print v[which == "LOWEST" ? 1 : which == "HIGHEST" ? NR : int((NR + 1) / 2)] }'; }
+
+rate() { # TARGET LOAD
+	pick <"$work/$1-$2" | awk -v load="$2" \
+		'{ printf load ~ /^rand/ ? " %.1f |" : " %.0f |", $1 / (load ~ /^rand/ ? 1e3 : 1e6) }'
+}
+
+ratio() { # MODE LOAD
+	local ratios=$work/ratios
+	paste "$work/$1-$2" "$work/file-$2" | awk '{ print $1 / $2 }' >"$ratios"
+	awk -v ratio="$(pick <"$ratios")" -v low="$(pick LOWEST <"$ratios")" \
+		-v high="$(pick HIGHEST <"$ratios")" -v wanted="$(wanted "$1" "$2")" \
+		-v algorithm="$algorithm" 'BEGIN {
+			if (algorithm != "crc32c")
+				wanted /= 2
+			note = wanted == 0 ? "" : ratio >= wanted ? " ✓" : " < " wanted
+			printf " **%.2f**%s (%.2f–%.2f) |", ratio, note, low, high
+		}'
+}
+
+heading() {
+	local mode
+	echo
+	echo "### $algorithm, blocks of 4096 bytes"
+	echo
+	printf '| load | file |'
+	for mode in $modes; do printf ' %s | %s / file |' "$mode" "$mode"; done
+	printf '\n|---|---|'
+	for mode in $modes; do printf -- '---|---|'; done
+	echo
+}
+
+row() { # LOAD
+	local mode
+	printf '| %s |' "$(name_of "$1")"
+	rate file "$1"
+	for mode in $modes; do
+		rate "$mode" "$1"
+		ratio "$mode" "$1"
+	done
+	echo
+}
+
 measure() {
-	local run target load
+	local load run target
 	rm -f "$work"/{file,J,D,B}-*
 	fill
-	for ((run = 0; run < runs; run++)); do
-		for target in file $modes; do
-			serve "$target"
-			for load in $loads; do sample "$target" "$load"; done
-			stop
+	heading
+	for load in $loads; do
+		for ((run = 0; run < runs; run++)); do
+			for target in file $modes; do sample "$target" "$load"; done
 		done
+		row "$load"
 	done
-	report
 }
 
 cat <<END
-$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), $cores cores, Linux $(uname -r | cut -d. -f1,2);
-$((size >> 20)) MiB; medians of $runs runs of $seconds s; load before: $(cut -d' ' -f1 /proc/loadavg)
+$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores, Linux $(uname -r | cut -d. -f1,2);
+$((size >> 20)) MiB; medians of $runs turns of $seconds s; load before: $(cut -d' ' -f1 /proc/loadavg)
 END
 for algorithm in $algorithms; do
 	measure
 done
-echo
-echo "$disturbed of $samples samples were disturbed by other processes"
