@@ -32,6 +32,14 @@ struct change {
 	struct waiter waiter;
 };
 
+/* Told, but asleep still. */
+#define WAKES_MAX 16u
+struct wakes {
+	unsigned count;
+	unsigned turns_left; /* of the loop, then they are woken in any case */
+	struct waiter *waiters[WAKES_MAX];
+};
+
 /* Where an engine's messages go: to who changes the volume while he waits, else to the volume's. */
 struct relay {
 	struct intact *volume;
@@ -59,6 +67,7 @@ struct intact {
 	pthread_t thread;
 	bool shutting; /* engine_shutdown was called */
 	bool draining; /* … for a change: requests wait in the queue */
+	struct wakes wakes;
 
 	pthread_mutex_t running;    /* what stands above is used with it held */
 	uint64_t sleeping_until_ns; /* the loop's thread; 0 when it is not asleep */
@@ -83,8 +92,9 @@ struct intact {
  */
 int loop_until_shut(struct intact *v);
 
-/* Has the loop run until the request is over, which its `done` says by waiter_tell. */
+/* Has the loop run until the request is over, which its `done` says by loop_tell. */
 void loop_submit_and_wait(struct intact *v, struct intact_request *req, struct waiter *waiter);
+void loop_tell(struct intact *v, struct waiter *waiter);
 
 /* For drivers of digests, from any thread: there is something to poll for. v is a struct intact. */
 void loop_digests_ready(void *v);

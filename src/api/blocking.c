@@ -18,12 +18,15 @@
 
 struct blocking {
 	struct intact_request req;
+	struct intact *volume;
 	struct waiter waiter;
 };
 
 static void blocking_done(struct intact_request *req)
 {
-	waiter_tell(&((struct blocking *)req)->waiter);
+	struct blocking *b = (struct blocking *)req;
+
+	loop_tell(b->volume, &b->waiter);
 }
 static_assert(offsetof(struct blocking, req) == 0, "one is the other");
 
@@ -31,6 +34,7 @@ static int submit_and_wait(struct intact *v, struct blocking *b)
 {
 	assert(v->own_loop || !pthread_equal(v->thread, pthread_self()));
 	b->req.done = blocking_done;
+	b->volume = v;
 	loop_submit_and_wait(v, &b->req, &b->waiter);
 	return b->req.result;
 }

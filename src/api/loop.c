@@ -22,6 +22,12 @@
 /* Turns that a guest does after its request is over, while there is always more to do. */
 #define GUEST_TURNS 4
 
+/* Turns after which those that were told are woken, while there is always more to do. */
+#define WAKE_TURNS 4
+
+/* Tries to become a guest: about as long as the loop takes from its last look to letting go. */
+#define GUEST_TRIES 50
+
 /* ---- What other threads do ---- */
 
 static void wake(struct intact *v)
@@ -127,13 +133,56 @@ static bool take_from_others(struct intact *v)
 	return begin_shutdown(v) || any;
 }
 
+static void wake_all(struct wakes *w)
+{
+	for (unsigned i = 0; i < w->count; i++)
+		waiter_wake(w->waiters[i]);
+	w->count = 0;
+}
+
+/* Who is woken may get the processor of who wakes him, and the loop would stand still. So that is
+ * done when the loop is let go of; but soon.
+ */
+void loop_tell(struct intact *v, struct waiter *waiter)
+{
+	struct wakes *w = &v->wakes;
+
+	if (!waiter_set_told(waiter))
+		return;
+	if (w->count == WAKES_MAX)
+		wake_all(w);
+	if (w->count == 0)
+		w->turns_left = WAKE_TURNS;
+	w->waiters[w->count++] = waiter;
+}
+
 /* What can be done now; false when that was nothing. */
 static bool turn(struct intact *v)
 {
 	bool any = take_from_others(v);
 
 	any = io_run(v->io, false) > 0 || any;
-	return engine_run(v->engine) || any;
+	any = engine_run(v->engine) || any;
+	if (v->wakes.count > 0 && v->wakes.turns_left-- == 0)
+		wake_all(&v->wakes);
+	return any;
+}
+
+/* Returns who is to be woken now. */
+static struct wakes let_go(struct intact *v)
+{
+	struct wakes told = v->wakes;
+
+	v->wakes.count = 0;
+	pthread_mutex_unlock(&v->running);
+	return told;
+}
+
+static void let_go_and_wake(struct intact *v)
+{
+	struct wakes told = let_go(v);
+
+	wake_all(&told);
 }
 
 /* A change has come that has not begun. */
@@ -166,7 +215,7 @@ static void sleep_until_due(struct intact *v)
 	if (!io_may_sleep(v->io))
 		return;
 	v->sleeping_until_ns = deadline_ns;
-	pthread_mutex_unlock(&v->running);
+	let_go_and_wake(v);
 	io_sleep(v->io, deadline_ns);
 	pthread_mutex_lock(&v->running);
 	v->sleeping_until_ns = 0;
@@ -188,7 +237,7 @@ int loop_until_shut(struct intact *v)
 		sleep_until_due(v);
 		run_until_idle(v);
 	}
-	pthread_mutex_unlock(&v->running);
+	let_go_and_wake(v);
 	return result;
 }
 
@@ -212,19 +261,43 @@ static bool run_as_guest(struct intact *v, const struct waiter *waiter)
 	return !io_may_sleep(v->io) || engine_deadline_ns(v->engine) < v->sleeping_until_ns;
 }
 
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* The loop has fallen asleep, so who has it is about to let go of it. Not to wait for that would cost
+ * two wake-ups: of the loop's thread, and by it.
+ */
+static bool become_guest(struct intact *v)
+{
+	for (unsigned i = 0; i < GUEST_TRIES && !v->own_loop; i++) {
+		if (pthread_mutex_trylock(&v->running) == 0)
+			return true;
+		relax();
+	}
+	return false;
+}
+
 void loop_submit_and_wait(struct intact *v, struct intact_request *req, struct waiter *waiter)
 {
+	struct wakes told;
 	bool to_go_on = true;
 
+	told.count = 0;
 	queue_push(&v->queue, req);
 	if (__atomic_exchange_n(&v->asleep, false, __ATOMIC_ACQ_REL)) {
-		/* Who has it may be past the point where he would see the request. */
-		if (!v->own_loop && pthread_mutex_trylock(&v->running) == 0) {
+		if (become_guest(v)) {
 			to_go_on = v->draining || run_as_guest(v, waiter);
-			pthread_mutex_unlock(&v->running);
+			told = let_go(v);
 		}
 		if (to_go_on)
 			io_wake(v->io);
+		wake_all(&told);
 	}
 	waiter_wait(waiter);
 }
@@ -272,6 +345,7 @@ void intact_process(struct intact *v)
 
 	(void)n; /* none: called for the deadline's sake */
 	run_until_idle(v);
+	wake_all(&v->wakes);
 }
 
 uint64_t intact_deadline_ns(const struct intact *v)

@@ -23,12 +23,21 @@ struct waiter {
 	uint32_t state;
 };
 
+/* The same in two steps: true means that the waiter sleeps, and waiter_wake has to follow. */
+static inline bool waiter_set_told(struct waiter *w)
+{
+	return __atomic_exchange_n(&w->state, WAITER_TOLD, __ATOMIC_ACQ_REL) == WAITER_ASLEEP;
+}
+
+static inline void waiter_wake(struct waiter *w)
+{
+	(void)syscall(SYS_futex, &w->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
 static inline void waiter_tell(struct waiter *w)
 {
-	uint32_t before = __atomic_exchange_n(&w->state, WAITER_TOLD, __ATOMIC_ACQ_REL);
-
-	if (before == WAITER_ASLEEP)
-		(void)syscall(SYS_futex, &w->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	if (waiter_set_told(w))
+		waiter_wake(w);
 }
 
 static inline bool waiter_is_told(const struct waiter *w)
