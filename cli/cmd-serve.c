@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #define PLUGIN	      "nbdkit-intact-plugin.so"
+#define NO_NBDKIT     127 /* exit status of a process that could not become it */
 #define ARGUMENTS_MAX (OPTIONS_GIVEN_MAX + 24)
 
 struct server {
@@ -210,6 +211,14 @@ static bool is_answered(const char *path)
 	return answered;
 }
 
+static bool can_make(const char *path)
+{
+	char directory[PATH_MAX];
+
+	strcpy(directory, path);
+	return access(dirname(directory), W_OK | X_OK) == 0;
+}
+
 /* A server that was killed leaves its socket behind; it must not keep the next one from serving.
  * Nothing but a socket is ever taken away.
  */
@@ -217,9 +226,11 @@ static int clear_socket(const char *path)
 {
 	int err = EADDRINUSE;
 
-	if (access(path, F_OK) < 0 && errno == ENOENT && !is_socket(path))
-		return EXIT_WELL;
-	if (is_socket(path) && !is_answered(path)) {
+	if (access(path, F_OK) < 0 && errno == ENOENT && !is_socket(path)) {
+		if (can_make(path))
+			return EXIT_WELL;
+		err = errno;
+	} else if (is_socket(path) && !is_answered(path)) {
 		if (unlink(path) == 0)
 			return EXIT_WELL;
 		err = errno;
@@ -235,6 +246,10 @@ static int choose_paths(struct server *s)
 
 	if (!o->socket == !o->port) {
 		complain("serve: give --socket PATH or --port N%s", o->socket ? ", not both" : "");
+		return EXIT_USAGE;
+	}
+	if (o->socket && o->address) {
+		complain("serve: --address goes with --port, not with --socket");
 		return EXIT_USAGE;
 	}
 	if (o->socket)
@@ -295,7 +310,7 @@ static void become_nbdkit(const struct server *s)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execvp(s->arguments[0], s->arguments);
 	complain("cannot run nbdkit: %s", strerror(errno));
-	_exit(EXIT_FAILED);
+	_exit(NO_NBDKIT);
 }
 
 static int start(struct server *s)
@@ -432,10 +447,27 @@ static void listen_to_it(struct server *s)
 
 /* ---- The end ---- */
 
+/* The plugin and who could not become nbdkit have said why themselves. */
+static int judge_start(const struct server *s, int wait_status)
+{
+	if (s->result)
+		return exit_status(s->result);
+	if (s->stopping)
+		return EXIT_INTERRUPTED;
+	if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == NO_NBDKIT)
+		return EXIT_FAILED;
+	if (s->socket_path[0])
+		complain("cannot serve at %s: nbdkit has said why", s->socket_path);
+	else
+		complain("cannot serve at port %s of %s: nbdkit has said why", s->options->port,
+			 s->options->address ?: "localhost");
+	return EXIT_FAILED;
+}
+
 static int judge(const struct server *s, int wait_status)
 {
 	if (!s->ready)
-		return s->result ? exit_status(s->result) : EXIT_FAILED;
+		return judge_start(s, wait_status);
 	if (s->aborted)
 		complain("warning: nbdkit has aborted, as it may when a client hangs up; "
 			 "the volume was shut down before");

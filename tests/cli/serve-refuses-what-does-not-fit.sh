@@ -31,6 +31,11 @@ not 3 'sector 0' "$work/blank"
 refused 2 'give --socket PATH or --port N' serve "$volume"
 refused 2 'not both' serve --socket "$nbd" --port 10809 "$volume"
 refused 2 'too long' serve --socket "$work/$(printf 'x%.0s' {1..120})" "$volume"
+refused 2 '--address goes with --port' serve --socket "$nbd" --address localhost "$volume"
+refused 4 "cannot serve at $work/no/where: No such file or directory" \
+	serve --socket "$work/no/where" "$volume"
+expect 4 serve --port 10809 --address 203.0.113.1 "$volume" # nobody's
+has_line err 'intact: cannot serve at port 10809 of 203.0.113.1: nbdkit has said why'
 # A file is no socket that somebody left behind.
 refused 4 "cannot serve at $volume: Address already in use" serve --socket "$volume" "$volume"
 refused 4 "cannot listen at $volume: Address already in use" \
