@@ -148,7 +148,7 @@ static int prepare(struct arguments *a, const char *name)
 /* NULL: the best there is */
 static const char *wanted_frontend(const struct arguments *a)
 {
-	static const enum option_id ids[] = {O_UBLK, O_FUSE, O_NBD};
+	static const enum option_id ids[] = {O_UBLK, O_FUSE};
 
 	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
 		if (given(a, ids[i]))

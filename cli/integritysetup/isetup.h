@@ -73,7 +73,6 @@ enum option_id {
 	O_DIGEST_MODULE,
 	O_UBLK,
 	O_FUSE,
-	O_NBD,
 	OPTIONS_END,
 	O_HELP,
 	O_USAGE,

@@ -121,7 +121,6 @@ static const struct option_row table[] = {
 	 "Object with further drivers (Intact's own)"},
 	{O_UBLK, 0, "ublk", SWITCH, OPEN, NULL, "A device by ublk (Intact's own)"},
 	{O_FUSE, 0, "fuse", SWITCH, OPEN, NULL, "A device by FUSE and loop (Intact's own)"},
-	{O_NBD, 0, "nbd", SWITCH, OPEN, NULL, "A device by NBD (Intact's own)"},
 };
 
 #define ROWS (sizeof(table) / sizeof(*table))
@@ -323,7 +322,6 @@ bool option_is_of_volume(enum option_id id)
 	case O_LEGACY_HMAC:
 	case O_UBLK:
 	case O_FUSE:
-	case O_NBD:
 		return false;
 	}
 	return row->actions & OPEN;
@@ -453,8 +451,8 @@ static int check_modes(const struct arguments *a)
 				"same time.");
 	if (bitmap && given(a, O_RECOVERY_MODE))
 		return usage(a, "Recovery and bitmap mode options are mutually exclusive.");
-	if (given(a, O_UBLK) + given(a, O_FUSE) + given(a, O_NBD) > 1)
-		return usage(a, "Only one of --ublk, --fuse and --nbd can be used.");
+	if (given(a, O_UBLK) && given(a, O_FUSE))
+		return usage(a, "Only one of --ublk and --fuse can be used.");
 	if (given(a, O_INLINE) && bitmap)
 		return usage(a, "Inline mode cannot be combined with journal or bitmap options.");
 	if (!bitmap && (given(a, O_BITMAP_FLUSH_TIME) || given(a, O_BITMAP_SECTORS_PER_BIT)))

@@ -80,7 +80,7 @@ ours 0 --usage
 empty out
 [ -z "$stock" ] || [ "$(stock_version)" -lt 28 ] ||
 	diff <("$stock" --help | grep -oE '^ +(-., )?--[^ ]*') \
-		<("$INTACT_ISETUP" --help | grep -oE '^ +(-., )?--[^ ]*' | grep -vE -- "--(digest-|ublk|fuse|nbd)") ||
+		<("$INTACT_ISETUP" --help | grep -oE '^ +(-., )?--[^ ]*' | grep -vE -- "--(digest-|ublk|fuse)") ||
 	fail "other options than cryptsetup's"
 
 # The manual page has the same options, each once.
