@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The front ends that this build has, best first.
+ * The front ends that this build has, in the order in which they are chosen. ublk comes last, for who
+ * asks for it, until recovery and swapping have been seen to work (docs/ublk.md).
  */
 #include "frontend.h"
 
@@ -9,11 +10,11 @@
 #include <string.h>
 
 const struct frontend *const frontends[] = {
-#ifdef HAVE_UBLK
-	&frontend_ublk,
-#endif
 #ifdef HAVE_FUSE
 	&frontend_fuse,
+#endif
+#ifdef HAVE_UBLK
+	&frontend_ublk,
 #endif
 	NULL,
 };
