@@ -126,6 +126,7 @@ def kill_later(process, record, record_bytes):
 def load_volume(v, load, directory):
     requests = 0 if v.killed else v.requests
     data = v.files[1] if v.meta else "-"
+    (directory / "record").touch()  # who is killed early has none
     process = subprocess.Popen([load, v.table(v.mode, v.length), v.files[0], data, str(v.load_seed),
                                 str(requests), directory / "record"], stderr=subprocess.PIPE)
     if v.killed:
