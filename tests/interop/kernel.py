@@ -27,7 +27,7 @@ def run_guest(guest, work, name, recipes):
     done, died_at = 0, set()
     while True:
         write_script(work / f"recipe-{name}.sh", recipes[done:], finished)
-        command = [HERE / "uml.sh", "-t", "500", guest, work, work / f"recipe-{name}.sh"]
+        command = [HERE / "uml.sh", "-t", "1700", guest, work, work / f"recipe-{name}.sh"]
         status = subprocess.run(command).returncode
         done = len(finished.read_text().splitlines())
         if status != DIED or done in died_at:
