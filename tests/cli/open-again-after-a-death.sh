@@ -70,7 +70,7 @@ has err 'give device and table'
 opened --recover --table "$table" "$work/volume" "$name"
 closed
 
-# Killed while it opens: nothing is left either.
+# What cannot be opened at all: nothing is left either.
 mkfifo "$work/fifo"
 expect 3 open -I hmac-sha256 --integrity-key-file "$work/key" "$work/fifo" "$name"
 gone
