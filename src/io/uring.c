@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * I/O through io_uring. The submission ring has room for the context's depth and the wake-up, so
- * there is always an entry to be had. Entries go to the kernel together, when the owner reaps or
- * sleeps; those that it did not take stay in the ring and are offered again.
+ * I/O through io_uring. The submission ring has room for the context's depth, so there is always an
+ * entry to be had. Entries go to the kernel together, when the owner reaps or sleeps; those that it
+ * did not take stay in the ring and are offered again.
  *
  * A file in memory never waits, but io_uring would not know and have another thread do the copying:
  * its I/O is done here and now.
  *
- * Who sleeps in the ring is woken by a read of an eventfd that completes; who sleeps in poll, by the
- * eventfd itself, which the ring then counts its completions on.
+ * Who sleeps polls the ring and an eventfd, by which others wake him. That they do not go through the
+ * ring is what makes a wake-up certain: whoever reaps meanwhile takes completions away, but never it.
+ * Owners with a loop of their own get the eventfd, on which the ring then counts its completions.
  */
 #include "io/backend.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <liburing.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -23,10 +24,7 @@
 struct uring {
 	struct io_uring ring;
 	struct io_list in_memory; /* done, to be reaped */
-	int wake_fd;
-	uint64_t wake_count; /* where the read puts it */
-	bool wake_armed;     /* the read is under way */
-	bool woken;	     /* it has completed since the last sleep */
+	int wake_fd;		  /* never waits */
 };
 
 static bool has_operations(struct io_uring *ring)
@@ -34,11 +32,10 @@ static bool has_operations(struct io_uring *ring)
 	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
 	bool has = probe && io_uring_opcode_supported(probe, IORING_OP_READV) &&
 		   io_uring_opcode_supported(probe, IORING_OP_WRITEV) &&
-		   io_uring_opcode_supported(probe, IORING_OP_FSYNC) &&
-		   io_uring_opcode_supported(probe, IORING_OP_READ);
+		   io_uring_opcode_supported(probe, IORING_OP_FSYNC);
 
 	io_uring_free_probe(probe);
-	return has && (ring->features & IORING_FEAT_EXT_ARG); /* a wait takes a timeout */
+	return has;
 }
 
 /* Some sandboxes let a ring be made and then deny its use: sends something there and back. */
@@ -68,8 +65,8 @@ int io_uring_backend_open(unsigned depth, void **ret)
 
 	if (!u)
 		return -ENOMEM;
-	u->wake_fd = eventfd(0, EFD_CLOEXEC);
-	err = u->wake_fd < 0 ? -errno : io_uring_queue_init(depth + 1, &u->ring, 0);
+	u->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = u->wake_fd < 0 ? -errno : io_uring_queue_init(depth, &u->ring, 0);
 	if (err) {
 		if (u->wake_fd >= 0)
 			close(u->wake_fd);
@@ -149,20 +146,6 @@ static void enter(struct uring *u, bool wait)
 	assert(is_passing(err));
 }
 
-/* The wake-up's completion bears no I/O. */
-static void take(struct uring *u, const struct io_uring_cqe *cqe, struct io_list *finished)
-{
-	struct io *io = io_uring_cqe_get_data(cqe);
-
-	if (!io) {
-		u->wake_armed = false;
-		u->woken = true;
-		return;
-	}
-	io->result = cqe->res;
-	io_list_push(finished, io);
-}
-
 static void uring_reap(void *backend, bool wait, struct io_list *finished)
 {
 	struct uring *u = backend;
@@ -174,31 +157,12 @@ static void uring_reap(void *backend, bool wait, struct io_list *finished)
 	do {
 		enter(u, wait && !finished->first);
 		while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
-			take(u, cqe, finished);
+			io = io_uring_cqe_get_data(cqe);
+			io->result = cqe->res;
+			io_list_push(finished, io);
 			io_uring_cqe_seen(&u->ring, cqe);
 		}
 	} while (wait && !finished->first);
-}
-
-static void arm_wake(struct uring *u)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-
-	assert(sqe);
-	io_uring_prep_read(sqe, u->wake_fd, &u->wake_count, sizeof(u->wake_count), 0);
-	io_uring_sqe_set_data(sqe, NULL);
-	u->wake_armed = true;
-}
-
-/* When nothing else is under way nobody reaps it. */
-static void take_wake(struct uring *u)
-{
-	struct io_uring_cqe *cqe;
-
-	if (io_uring_peek_cqe(&u->ring, &cqe) != 0 || io_uring_cqe_get_data(cqe))
-		return;
-	take(u, cqe, NULL);
-	io_uring_cqe_seen(&u->ring, cqe);
 }
 
 /* Everything goes to the kernel before; the sleep takes nothing out of the rings. */
@@ -206,13 +170,8 @@ static bool uring_may_sleep(void *backend)
 {
 	struct uring *u = backend;
 
-	take_wake(u);
-	if (u->woken || u->in_memory.first || io_uring_cq_ready(&u->ring) > 0) {
-		u->woken = false;
+	if (u->in_memory.first || io_uring_cq_ready(&u->ring) > 0)
 		return false;
-	}
-	if (!u->wake_armed)
-		arm_wake(u);
 	enter(u, false);
 	return io_uring_sq_ready(&u->ring) == 0;
 }
@@ -222,18 +181,20 @@ static void uring_sleep(void *backend, uint64_t deadline_ns)
 	const struct uring *u = backend;
 	uint64_t now_ns = io_now_ns();
 	uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-	struct __kernel_timespec left = {
-		.tv_sec = (int64_t)(left_ns / 1000000000u),
-		.tv_nsec = (int64_t)(left_ns % 1000000000u),
+	struct timespec left = {
+		.tv_sec = (time_t)(left_ns / 1000000000u),
+		.tv_nsec = (long)(left_ns % 1000000000u),
 	};
-	struct io_uring_getevents_arg arg = {
-		.ts = deadline_ns == UINT64_MAX ? 0 : (uintptr_t)&left,
+	struct pollfd fds[] = {
+		{.fd = u->ring.ring_fd, .events = POLLIN},
+		{.fd = u->wake_fd, .events = POLLIN},
 	};
-	int err = io_uring_enter2((unsigned)u->ring.ring_fd, 0, 1,
-				  IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (sigset_t *)&arg,
-				  sizeof(arg));
+	uint64_t count;
+	ssize_t n = 0;
 
-	assert(is_passing(err));
+	if (ppoll(fds, 2, deadline_ns == UINT64_MAX ? NULL : &left, NULL) > 0 && fds[1].revents)
+		n = read(u->wake_fd, &count, sizeof(count));
+	assert(n == 0 || n == sizeof(count));
 }
 
 static void uring_wake(void *backend)
@@ -245,14 +206,11 @@ static void uring_wake(void *backend)
 	assert(written == sizeof(one));
 }
 
-/* From now on it is the owner's to read, without waiting. */
+/* From now on it is the owner's to read. */
 static int uring_fd(void *backend)
 {
 	struct uring *u = backend;
 
-	assert(!u->wake_armed);
-	if (fcntl(u->wake_fd, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
 	return io_uring_register_eventfd(&u->ring, u->wake_fd) ?: u->wake_fd;
 }
 

@@ -222,6 +222,26 @@ static void the_descriptor_tells_of_both(void **state)
 	io_context_close(c);
 }
 
+/* Others reap what has finished while the owner sleeps, or is about to. A wake-up is not theirs. */
+static void a_wake_is_not_reaped(void **state)
+{
+	struct io_context *c = open_context(kind_of(state));
+	struct file f;
+
+	file_open(&f);
+	for (unsigned i = 0; i < 100; i++) {
+		(void)io_may_sleep(c);
+		io_wake(c);
+		file_read(&f, c);
+		while (!f.done)
+			(void)io_run(c, false);
+		io_wake(c);
+		io_sleep(c, UINT64_MAX);
+	}
+	io_file_close(f.file);
+	io_context_close(c);
+}
+
 static enum io_kind kind_uring = IO_URING;
 static enum io_kind kind_threads = IO_THREADS;
 
@@ -240,6 +260,7 @@ int main(void)
 		WITH_BOTH(a_sleep_ends_at_its_deadline),
 		WITH_BOTH(an_io_that_finishes_ends_a_sleep),
 		WITH_BOTH(a_wake_does_not_end_a_wait_for_io),
+		WITH_BOTH(a_wake_is_not_reaped),
 		WITH_BOTH(the_descriptor_tells_of_both),
 	};
 
