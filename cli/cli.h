@@ -61,10 +61,13 @@ struct options {
 	bool deferred;	      /* close */
 	bool cancel_deferred; /* close */
 	bool showkeys;	      /* table */
-	bool openmetrics;     /* status */
-	bool no_wipe;	      /* format */
-	bool force;	      /* format */
-	bool batch;	      /* format */
+	uint64_t size_bytes;  /* resize; 0: not given */
+	uint64_t size_sectors;
+	bool leave_tags;  /* resize */
+	bool openmetrics; /* status */
+	bool no_wipe;	  /* format */
+	bool force;	  /* format */
+	bool batch;	  /* format */
 	char **operands;
 	int operand_count;
 	struct intact_log log;
@@ -95,6 +98,7 @@ int cmd_open(struct options *options);
 int cmd_close(struct options *options);
 int cmd_list(struct options *options);
 int cmd_table(struct options *options);
+int cmd_resize(struct options *options);
 
 /* ---- options.c ---- */
 

@@ -25,13 +25,15 @@
 #define CLOSE	(1u << 11)
 #define LIST	(1u << 12)
 #define TABLE	(1u << 13)
+#define RESIZE	(1u << 14)
 #define HOLD	(SERVE | OPEN)
 #define CHANGE	(WRITE | REPLAY | HOLD | RECALC) /* open the volume for writing */
 #define USE	(WRITE | HOLD)			 /* and for more than that */
 #define CONTENT (CHECK | READ | CHANGE)
 #define VOLUME	(DUMP | CONTENT)
 #define MAKE	(VOLUME | FORMAT)
-#define ALL	(MAKE | DIGESTS | STATUS | CLOSE | LIST | TABLE)
+#define OPENED	(CLOSE | TABLE | RESIZE) /* speak to the process behind a volume */
+#define ALL	(MAKE | DIGESTS | STATUS | LIST | OPENED)
 
 void complain(const char *format, ...)
 {
@@ -213,6 +215,9 @@ enum option_id {
 	O_RECOVER,
 	O_LOG,
 	O_SHOWKEYS,
+	O_DEVICE_SIZE,
+	O_SIZE,
+	O_NO_RECALCULATE,
 	O_DEFERRED,
 	O_CANCEL_DEFERRED,
 	O_OPENMETRICS,
@@ -308,12 +313,15 @@ static const struct option_row table[] = {
 	{O_RECOVER, 0, "recover", NULL, OPEN, "take over from a process that died"},
 	{O_LOG, 0, "log", "FILE", OPEN, "instead of syslog"},
 	{O_SHOWKEYS, 0, "showkeys", NULL, TABLE, "with the keys"},
+	{O_DEVICE_SIZE, 0, "device-size", "BYTES", RESIZE, "K, M, G, T may follow"},
+	{O_SIZE, 0, "size", "SECTORS", RESIZE, "of 512 bytes"},
+	{O_NO_RECALCULATE, 0, "no-recalculate", NULL, RESIZE, "make no tags of what is new"},
 	{O_DEFERRED, 0, "deferred", NULL, CLOSE, "when nobody uses it any more"},
 	{O_CANCEL_DEFERRED, 0, "cancel-deferred", NULL, CLOSE, "after all not"},
 	{O_OPENMETRICS, 0, "openmetrics", NULL, STATUS, "for Prometheus and its like"},
 	{O_FORCE, 'f', "force", NULL, FORMAT, "overwrite whatever is there"},
 	{O_BATCH_MODE, 'q', "batch-mode", NULL, FORMAT, "ask nothing"},
-	{O_JSON, 0, "json", NULL, ALL & ~(READ | CLOSE | TABLE), "for programs"},
+	{O_JSON, 0, "json", NULL, ALL & ~(READ | OPENED), "for programs"},
 	{O_VERBOSE, 'v', "verbose", NULL, ALL, "say what was chosen, and why"},
 	{O_HELP, '?', "help", NULL, ALL, "show this"},
 	{O_VERSION, 'V', "version", NULL, ALL, "show the version"},
@@ -545,6 +553,15 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 		return 0;
 	case O_SHOWKEYS:
 		o->showkeys = true;
+		return 0;
+	case O_DEVICE_SIZE:
+		r = parse_bytes(value, &o->size_bytes);
+		return r == 0 && o->size_bytes == 0 ? -EINVAL : r;
+	case O_SIZE:
+		r = parse_number(value, INT64_MAX / 512, &o->size_sectors);
+		return r == 0 && o->size_sectors == 0 ? -EINVAL : r;
+	case O_NO_RECALCULATE:
+		o->leave_tags = true;
 		return 0;
 	case O_DEFERRED:
 		o->deferred = true;
@@ -796,7 +813,7 @@ static int take_operands(const struct command *command, int argc, char **argv, s
 	if (o->operand_count < command->operands_min || o->operand_count > command->operands_max) {
 		complain("%s (see intact %s --help)",
 			 o->operand_count >= command->operands_min ? "too many operands"
-			 : (command->bit & (CLOSE | TABLE))	   ? "which volume?"
+			 : (command->bit & OPENED)		   ? "which volume?"
 								   : "which device?",
 			 command->name);
 		return EXIT_USAGE;

@@ -52,7 +52,7 @@ _intact_value() {
 	--digest-driver) _intact_words "$3" "$(_intact_drivers "$1")" ;;
 	-o | --output | --data-device | --inline-tags | --socket | --status | --log | --*-key-file) _intact_files "$3" ;;
 	-t | --tag-size | --table | --offset | --buffer-sectors | --*-key-size | --*-key) ;;
-	--from | --to | --limit-rate | --jobs | --sector | --count | --queues | --depth) ;;
+	--from | --to | --limit-rate | --jobs | --sector | --count | --size | --device-size | --queues | --depth) ;;
 	--journal-watermark | --journal-commit-time | --bitmap-flush-time) ;;
 	-j | --journal-size | --interleave-sectors | --bitmap-sectors-per-bit | -p | --port | --address) ;;
 	*) return 1 ;;
@@ -85,7 +85,7 @@ _intact() {
 	fi
 	case $word,$command in
 	-*) _intact_option "$program" "$command" "$word" ;;
-	*,close | *,table) _intact_words "$word" "$(_intact_names "$program")" ;;
+	*,close | *,resize | *,table) _intact_words "$word" "$(_intact_names "$program")" ;;
 	*,status)
 		_intact_words "$word" "$(_intact_names "$program")"
 		[[ ${#COMPREPLY[@]} -gt 0 ]] || _intact_files "$word"

@@ -98,6 +98,8 @@ static int resize(struct arguments *a, const char *name)
 	}
 	if (wanted > 0)
 		json_object_object_add(request, "sectors", json_object_new_uint64(wanted));
+	if (given(a, O_WIPE))
+		json_object_object_add(request, "leave_tags", json_object_new_boolean(true));
 	r = ask(a, name, request, NULL);
 	if (r < 0 || !given(a, O_WIPE))
 		return r;

@@ -109,17 +109,48 @@ static int answer_table(struct daemon *d, struct json_object *request, struct js
 	return 0;
 }
 
+/* ---- Changes ---- */
+
+/* So that whoever recovers the volume opens it as it is now. */
+static int note(struct daemon *d, const char *key, struct json_object *value,
+		const struct intact_log *log)
+{
+	int err;
+
+	json_object_object_add(d->description, key, value);
+	err = state_write(&d->state, d->description, log);
+	if (err)
+		frontend_say(log, INTACT_ERROR, "%s is changed, but --recover would not know of it",
+			     d->state.name);
+	return err;
+}
+
+/* A device that cannot become longer or shorter has its volume stay with it. */
+static int resize_device(struct daemon *d, uint64_t sectors_before, const struct intact_log *log)
+{
+	int err = d->frontend->resize(d->instance, intact_sectors(d->volume), log);
+
+	if (!err)
+		return note(d, "sectors", json_object_new_uint64(intact_sectors(d->volume)), log);
+	if (intact_resize(d->volume, sectors_before, 0, log) == 0)
+		(void)d->frontend->resize(d->instance, sectors_before, NULL);
+	return err;
+}
+
 static int answer_resize(struct daemon *d, struct json_object *request, struct json_object *answer,
 			 const struct intact_log *log)
 {
 	struct json_object *sectors = member(request, "sectors");
-	unsigned flags = INTACT_RESIZE_RECALCULATE;
+	unsigned flags = is_set(request, "leave_tags") ? 0 : INTACT_RESIZE_RECALCULATE;
+	uint64_t before = intact_sectors(d->volume);
 	int err =
 		intact_resize(d->volume, sectors ? json_object_get_uint64(sectors) : 0, flags, log);
 
 	(void)answer;
-	return err ?: d->frontend->resize(d->instance, intact_sectors(d->volume), log);
+	return err ?: resize_device(d, before, log);
 }
+
+/* ---- All of them ---- */
 
 static const struct {
 	const char *command;

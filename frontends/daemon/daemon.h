@@ -60,7 +60,8 @@ int daemon_each(int (*each)(void *opaque, const char *name), void *opaque,
  *
  *   status		the answer is the status
  *   close		"deferred": wait for the last user; "cancel_deferred": no longer
- *   resize		"sectors" or "bytes" of the device, neither: all that it has
+ *   resize		"sectors" of the device; without: all that it has;
+ *			"leave_tags": of what is new, instead of making them of its data
  *   change		the options to be changed, by their names
  *   table		"showkeys"; the answer has "table"
  *

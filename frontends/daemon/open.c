@@ -124,6 +124,16 @@ static int make_params(struct remembered *m, struct json_object *dead, const str
 	return intact_params_from_options(&m->params, m->list, count, log);
 }
 
+/* What has become of it while it was open, and is not in the volume itself. */
+static int repeat_changes(struct remembered *m, struct json_object *dead)
+{
+	struct json_object *sectors = member(dead, "sectors");
+
+	if (sectors)
+		m->params.length_sectors = json_object_get_uint64(sectors);
+	return 0;
+}
+
 /* The strings are the description's. */
 static int remember(struct remembered *m, const struct daemon_options *given,
 		    struct json_object *dead, const struct intact_log *log)
@@ -147,6 +157,7 @@ static int remember(struct remembered *m, const struct daemon_options *given,
 	m->options.queues = (unsigned)json_object_get_int64(member(dead, "queues"));
 	m->options.depth = (unsigned)json_object_get_int64(member(dead, "depth"));
 	err = make_params(m, dead, log);
+	err = err ?: repeat_changes(m, dead);
 	m->options.options = m->list;
 	return err;
 }
@@ -344,9 +355,15 @@ static int run(const struct daemon_options *o, struct state *s, struct json_obje
 	return -EIO;
 }
 
-/* With the lock held, and what a dead process left read. */
+static void carry_over(struct json_object *to, struct json_object *from, const char *key)
+{
+	if (member(from, key))
+		json_object_object_add(to, key, json_object_get(member(from, key)));
+}
+
+/* With the lock held, and what a dead process left read. as_before: by what that has left. */
 static int open_settled(const struct daemon_options *o, struct state *s, struct json_object *dead,
-			const struct intact_log *log)
+			bool as_before, const struct intact_log *log)
 {
 	struct json_object *description;
 	int64_t recover_id = FRONTEND_ID_NONE;
@@ -355,13 +372,12 @@ static int open_settled(const struct daemon_options *o, struct state *s, struct 
 	if (err)
 		return err;
 	description = describe(o);
+	if (as_before)
+		carry_over(description, dead, "sectors");
 	if (recover_id != FRONTEND_ID_NONE) {
-		json_object_object_add(description, "frontend",
-				       json_object_get(member(dead, "frontend")));
-		json_object_object_add(description, "device",
-				       json_object_get(member(dead, "device")));
-		json_object_object_add(description, "frontend_id",
-				       json_object_new_int64(recover_id));
+		carry_over(description, dead, "frontend");
+		carry_over(description, dead, "device");
+		carry_over(description, dead, "frontend_id");
 	}
 	err = run(o, s, description, recover_id, log);
 	json_object_put(description);
@@ -379,7 +395,7 @@ static int open_remembered(const struct daemon_options *o, struct state *s,
 		return -ENOENT;
 	}
 	err = remember(&m, o, dead, log);
-	err = err ?: open_settled(&m.options, s, dead, log);
+	err = err ?: open_settled(&m.options, s, dead, true, log);
 	remembered_done(&m);
 	return err;
 }
@@ -393,7 +409,8 @@ static int open_locked(const struct daemon_options *o, struct state *s,
 	if (err == -ENOENT || err == -EBADMSG)
 		err = 0;
 	if (!err)
-		err = o->params ? open_settled(o, s, dead, log) : open_remembered(o, s, dead, log);
+		err = o->params ? open_settled(o, s, dead, false, log)
+				: open_remembered(o, s, dead, log);
 	/* Not handed over, and nothing to be recovered: nothing is to stay. */
 	if (err && s->lock_fd >= 0 && !dead)
 		state_remove(s, NULL);
