@@ -154,6 +154,8 @@ struct progress {
 
 void progress_init(struct progress *p, uint64_t total_bytes);
 
+double progress_seconds(const struct progress *p); /* since then */
+
 /* Shows how far it is, with rate and time left. */
 void progress_show(struct progress *p, uint64_t done_bytes);
 

@@ -120,6 +120,14 @@ static struct json_object *json_name(const char *name)
 	return name[0] ? json_object_new_string(name) : NULL;
 }
 
+static struct json_object *json_seconds(double seconds)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.3f", seconds);
+	return json_object_new_double_s(seconds, text);
+}
+
 /* What is known before the first block is read; the list of bad ranges is left open. */
 static void begin_json(struct check *c)
 {
@@ -140,6 +148,7 @@ static void end_json(struct check *c, const struct intact_check_counts *counts, 
 {
 	putchar(']');
 	json_member(&c->first_member, "blocks", json_blocks(counts));
+	json_member(&c->first_member, "seconds", json_seconds(progress_seconds(&c->progress)));
 	json_member(&c->first_member, "result", json_object_new_string(result_name(status)));
 	fputs("}\n", stdout);
 }

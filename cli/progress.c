@@ -26,9 +26,14 @@ void progress_init(struct progress *p, uint64_t total_bytes)
 	};
 }
 
+double progress_seconds(const struct progress *p)
+{
+	return (double)(now_ns() - p->started_ns) / 1e9;
+}
+
 void progress_show(struct progress *p, uint64_t done_bytes)
 {
-	double seconds = (double)(now_ns() - p->started_ns) / 1e9;
+	double seconds = progress_seconds(p);
 	double rate = seconds > 0 ? (double)done_bytes / seconds : 0;
 	uint64_t left_bytes = p->total_bytes > done_bytes ? p->total_bytes - done_bytes : 0;
 	double left = rate > 0 ? (double)left_bytes / rate : 0;

@@ -367,12 +367,15 @@ static void abandon(struct worker *w)
 	}
 }
 
+/* What the page cache has arrives at once, and is digested before the next is read: it is still in
+ * this core's own cache then.
+ */
 static enum taken start_chunks(struct worker *w)
 {
 	enum taken taken = TAKEN;
 	uint64_t number;
 
-	while (taken == TAKEN && w->idle) {
+	while (taken == TAKEN && w->idle && !w->arrived.first) {
 		taken = take_number(w->check, w->in_flight == 0, &number);
 		if (taken == TAKEN)
 			start_chunk(w, number);

@@ -108,7 +108,7 @@ int detect_hash(struct intact_view *v);
 
 /* ---- chunk.c: some blocks that lie together, read and judged ---- */
 
-#define CHUNK_BYTES (256u << 10)
+#define CHUNK_BYTES (512u << 10)
 
 enum block_state {
 	BLOCK_VERIFIED,

@@ -8,7 +8,7 @@ requires jq
 cat >"$work/schema.jq" <<'END'
 def count: type == "number" and . >= 0 and . == floor;
 def are($names): keys == ($names | sort);
-are(["version", "device", "superblock", "integrity", "driver", "journal", "blocks", "bad", "result"]) and
+are(["version", "device", "superblock", "integrity", "driver", "journal", "blocks", "bad", "seconds", "result"]) and
 (.version | . == 1) and
 (.device | type == "string") and
 (.integrity | type == "string") and
