@@ -63,11 +63,12 @@ struct options {
 	bool showkeys;	      /* table */
 	uint64_t size_bytes;  /* resize; 0: not given */
 	uint64_t size_sectors;
-	bool leave_tags;  /* resize */
-	bool openmetrics; /* status */
-	bool no_wipe;	  /* format */
-	bool force;	  /* format */
-	bool batch;	  /* format */
+	bool no_allow_discards; /* change */
+	bool leave_tags;	/* resize */
+	bool openmetrics;	/* status */
+	bool no_wipe;		/* format */
+	bool force;		/* format */
+	bool batch;		/* format */
 	char **operands;
 	int operand_count;
 	struct intact_log log;
@@ -99,6 +100,7 @@ int cmd_close(struct options *options);
 int cmd_list(struct options *options);
 int cmd_table(struct options *options);
 int cmd_resize(struct options *options);
+int cmd_change(struct options *options);
 
 /* ---- options.c ---- */
 

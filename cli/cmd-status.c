@@ -125,6 +125,8 @@ static void print_text(struct json_object *o)
 	printf("block size: %" PRIu64 " bytes\n", json_get_number(o, "block_size"));
 	printf("integrity: %s\n", json_get_text(o, "integrity"));
 	printf("driver: %s\n", json_get_text(o, "driver"));
+	if (json_get(o, "mode"))
+		printf("mode: %s\n", json_get_text(o, "mode"));
 	printf("mismatches: %" PRIu64 "\n", json_get_number(o, "mismatches"));
 	if (recalc)
 		printf("recalculated: %" PRIu64 " of %" PRIu64 " sectors\n",

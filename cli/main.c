@@ -28,6 +28,7 @@ const struct command commands[] = {
 	{"list", "", 0, 0, "list the open volumes", cmd_list, 1u << 12},
 	{"table", "NAME", 1, 1, "print the device-mapper table of a volume", cmd_table, 1u << 13},
 	{"resize", "NAME", 1, 1, "give an open volume another length", cmd_resize, 1u << 14},
+	{"change", "NAME", 1, 1, "change how an open volume is run", cmd_change, 1u << 15},
 	{0},
 };
 

@@ -26,13 +26,14 @@
 #define LIST	(1u << 12)
 #define TABLE	(1u << 13)
 #define RESIZE	(1u << 14)
+#define LIVE	(1u << 15) /* intact change */
 #define HOLD	(SERVE | OPEN)
 #define CHANGE	(WRITE | REPLAY | HOLD | RECALC) /* open the volume for writing */
 #define USE	(WRITE | HOLD)			 /* and for more than that */
 #define CONTENT (CHECK | READ | CHANGE)
 #define VOLUME	(DUMP | CONTENT)
 #define MAKE	(VOLUME | FORMAT)
-#define OPENED	(CLOSE | TABLE | RESIZE) /* speak to the process behind a volume */
+#define OPENED	(CLOSE | TABLE | RESIZE | LIVE) /* speak to the process behind a volume */
 #define ALL	(MAKE | DIGESTS | STATUS | LIST | OPENED)
 
 void complain(const char *format, ...)
@@ -165,6 +166,7 @@ enum option_id {
 	O_JOURNAL_CRYPT_KEY_SIZE,
 	O_ALLOW_DISCARDS,
 	O_ALLOW_DISCARDS_KEYED,
+	O_NO_ALLOW_DISCARDS,
 	O_JOURNAL_SIZE,
 	O_INTERLEAVE,
 	O_LEGACY_PADDING,
@@ -174,6 +176,7 @@ enum option_id {
 	O_BATCH_MODE,
 	O_BUFFER_SECTORS,
 	O_RECOVERY,
+	O_KEEP_JOURNAL,
 	O_NO_JOURNAL,
 	O_BITMAP_MODE,
 	O_JOURNAL_WATERMARK,
@@ -252,7 +255,8 @@ static const struct option_row table[] = {
 	{O_JOURNAL_CRYPT, 0, "journal-crypt", "CIPHER", MAKE, "journal encryption"},
 	{O_JOURNAL_CRYPT_KEY_FILE, 0, "journal-crypt-key-file", "FILE", MAKE, "its key"},
 	{O_JOURNAL_CRYPT_KEY_SIZE, 0, "journal-crypt-key-size", "BYTES", MAKE, "of it"},
-	{O_ALLOW_DISCARDS, 0, "allow-discards", NULL, CONTENT, "accept discarded blocks"},
+	{O_ALLOW_DISCARDS, 0, "allow-discards", NULL, CONTENT | LIVE, "accept discarded blocks"},
+	{O_NO_ALLOW_DISCARDS, 0, "no-allow-discards", NULL, LIVE, "after all not"},
 	{O_ALLOW_DISCARDS_KEYED, 0, "allow-discards-keyed", NULL, CONTENT, "with keyed markers"},
 	{O_ALLOW_DISCARDS_KEYED, 0, "allow-discards-keyed", NULL, FORMAT, "from the beginning"},
 	{O_JOURNAL_SIZE, 'j', "journal-size", "BYTES", FORMAT, "K, M, G may follow"},
@@ -260,14 +264,16 @@ static const struct option_row table[] = {
 	{O_LEGACY_PADDING, 0, "integrity-legacy-padding", NULL, FORMAT, "for old kernels"},
 	{O_LEGACY_HMAC, 0, "integrity-legacy-hmac", NULL, FORMAT, "for old kernels"},
 	{O_BUFFER_SECTORS, 0, "buffer-sectors", "SECTORS", MAKE, "the kernel's (default 128)"},
-	{O_NO_JOURNAL, 'D', "integrity-no-journal", NULL, USE | FORMAT, "write directly"},
-	{O_BITMAP_MODE, 'B', "integrity-bitmap-mode", NULL, USE | FORMAT,
+	{O_KEEP_JOURNAL, 0, "integrity-journal", NULL, LIVE, "write through the journal"},
+	{O_NO_JOURNAL, 'D', "integrity-no-journal", NULL, USE | FORMAT | LIVE, "write directly"},
+	{O_BITMAP_MODE, 'B', "integrity-bitmap-mode", NULL, USE | FORMAT | LIVE,
 	 "write directly, with a bitmap"},
 	{O_RECOVERY, 'R', "integrity-recovery-mode", NULL, CHECK | READ | HOLD,
 	 "leave out the journal"},
-	{O_JOURNAL_WATERMARK, 0, "journal-watermark", "PERCENT", USE, "full: write home (50)"},
-	{O_JOURNAL_COMMIT_TIME, 0, "journal-commit-time", "MS", USE, "commit after (10000)"},
-	{O_BITMAP_FLUSH_TIME, 0, "bitmap-flush-time", "MS", USE, "clear bits after (10000)"},
+	{O_JOURNAL_WATERMARK, 0, "journal-watermark", "PERCENT", USE | LIVE,
+	 "full: write home (50)"},
+	{O_JOURNAL_COMMIT_TIME, 0, "journal-commit-time", "MS", USE | LIVE, "commit after (10000)"},
+	{O_BITMAP_FLUSH_TIME, 0, "bitmap-flush-time", "MS", USE | LIVE, "clear bits after (10000)"},
 	{O_BITMAP_SECTORS_PER_BIT, 0, "bitmap-sectors-per-bit", "SECTORS", USE | FORMAT,
 	 "a bit stands for"},
 	{O_RECALCULATE, 0, "integrity-recalculate", NULL, HOLD, "make the tags anew, meanwhile"},
@@ -400,7 +406,7 @@ static int take_volume_option(struct given *g, enum option_id id, const char *va
 		return parse_number(value, INTACT_KEY_BYTES_MAX, &g->crypt.key_bytes);
 	case O_ALLOW_DISCARDS:
 		p->allow_discards = true;
-		return 0;
+		return g->options->no_allow_discards ? -EINVAL : 0;
 	case O_ALLOW_DISCARDS_KEYED:
 		p->allow_discards_keyed = true;
 		return 0;
@@ -418,6 +424,8 @@ static int take_volume_option(struct given *g, enum option_id id, const char *va
 		return take_u32(&p->buffer_sectors, value, UINT32_MAX);
 	case O_RECOVERY:
 		return take_mode(g->options, INTACT_MODE_RECOVERY);
+	case O_KEEP_JOURNAL:
+		return take_mode(g->options, INTACT_MODE_JOURNAL);
 	case O_NO_JOURNAL:
 		return take_mode(g->options, INTACT_MODE_DIRECT);
 	case O_BITMAP_MODE:
@@ -560,6 +568,9 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 	case O_SIZE:
 		r = parse_number(value, INT64_MAX / 512, &o->size_sectors);
 		return r == 0 && o->size_sectors == 0 ? -EINVAL : r;
+	case O_NO_ALLOW_DISCARDS:
+		o->no_allow_discards = true;
+		return o->params.allow_discards ? -EINVAL : 0;
 	case O_NO_RECALCULATE:
 		o->leave_tags = true;
 		return 0;

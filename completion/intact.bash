@@ -85,7 +85,7 @@ _intact() {
 	fi
 	case $word,$command in
 	-*) _intact_option "$program" "$command" "$word" ;;
-	*,close | *,resize | *,table) _intact_words "$word" "$(_intact_names "$program")" ;;
+	*,change | *,close | *,resize | *,table) _intact_words "$word" "$(_intact_names "$program")" ;;
 	*,status)
 		_intact_words "$word" "$(_intact_names "$program")"
 		[[ ${#COMPREPLY[@]} -gt 0 ]] || _intact_files "$word"

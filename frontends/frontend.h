@@ -54,6 +54,11 @@ struct frontend {
 	/* The volume has `sectors` now. -EOPNOTSUPP: this kernel cannot tell the users of a device. */
 	int (*resize)(void *instance, uint64_t sectors, const struct intact_log *log);
 
+	/* The volume takes discards from now on, or no longer. NULL: its users learn of that when the
+	 * device is made anew.
+	 */
+	void (*allow_discards)(void *instance, bool allow);
+
 	bool (*in_use)(const void *instance); /* somebody has opened the device */
 
 	/* Takes the device away; requests under way come to their end first. Without `force`,

@@ -163,6 +163,12 @@ struct intact_option {
 int intact_params_from_options(struct intact_params *params, const struct intact_option *options,
 			       size_t count, const struct intact_log *log);
 
+/* Changes parameters as intact_change changes a volume, for who is to open it once more as it was.
+ * -EINVAL: says which cannot be changed, or which value is none; some may have been changed then.
+ */
+int intact_params_change(struct intact_params *params, const struct intact_option *options,
+			 size_t count, const struct intact_log *log);
+
 /* ---- A view: a volume as it would be after activation, without writing a byte ---- */
 
 struct intact_view;

@@ -118,12 +118,84 @@ static int note(struct daemon *d, const char *key, struct json_object *value,
 	int err;
 
 	json_object_object_add(d->description, key, value);
-	err = state_write(&d->state, d->description, log);
+	err = state_write(&d->state, d->description, NULL);
 	if (err)
-		frontend_say(log, INTACT_ERROR, "%s is changed, but --recover would not know of it",
-			     d->state.name);
-	return err;
+		frontend_say(log, INTACT_ERROR,
+			     "%s is changed, but --recover would not know of it: its state cannot "
+			     "be written: %s",
+			     d->state.name, strerror(-err));
+	return err ? -EIO : 0;
 }
+
+/* ---- A change ---- */
+
+static bool is_mode(const char *name)
+{
+	static const char *const modes[] = {"integrity-journal", "integrity-no-journal",
+					    "integrity-bitmap-mode"};
+
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		if (strcmp(modes[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* All changes since it was opened, the last of each; one mode replaces another. */
+static struct json_object *merge(struct json_object *before, struct json_object *options)
+{
+	struct json_object *all = json_object_new_object();
+	bool other_mode = false;
+
+	json_object_object_foreach(options, name, value)
+	{
+		other_mode = other_mode || is_mode(name);
+		json_object_object_add(all, name, json_object_get(value));
+	}
+	if (!before)
+		return all;
+	json_object_object_foreach(before, name_before, value_before)
+	{
+		if (!(other_mode && is_mode(name_before)) &&
+		    !json_object_object_get_ex(all, name_before, NULL))
+			json_object_object_add(all, name_before, json_object_get(value_before));
+	}
+	return all;
+}
+
+static void tell_discards(struct daemon *d, const struct intact_log *log)
+{
+	struct intact_info info;
+
+	intact_get_info(d->volume, &info);
+	if (info.allow_discards == d->discards)
+		return;
+	d->discards = info.allow_discards;
+	if (d->frontend->allow_discards)
+		d->frontend->allow_discards(d->instance, d->discards);
+	else
+		frontend_say(log, INTACT_WARNING,
+			     "the users of %s learn of discards when it is opened anew",
+			     d->frontend->device(d->instance));
+}
+
+static int answer_change(struct daemon *d, struct json_object *request, struct json_object *answer,
+			 const struct intact_log *log)
+{
+	struct json_object *wanted = member(request, "options");
+	struct intact_option options[CHANGES_MAX];
+	size_t count;
+	int err = options_of_object(wanted, options, &count, log);
+
+	(void)answer;
+	err = err ?: intact_change(d->volume, options, count, log);
+	if (err)
+		return err;
+	tell_discards(d, log);
+	return note(d, "changed", merge(member(d->description, "changed"), wanted), log);
+}
+
+/* ---- A resize ---- */
 
 /* A device that cannot become longer or shorter has its volume stay with it. */
 static int resize_device(struct daemon *d, uint64_t sectors_before, const struct intact_log *log)
@@ -157,10 +229,8 @@ static const struct {
 	int (*answer)(struct daemon *d, struct json_object *request, struct json_object *answer,
 		      const struct intact_log *log);
 } commands[] = {
-	{"status", answer_status},
-	{"close", answer_close},
-	{"table", answer_table},
-	{"resize", answer_resize},
+	{"status", answer_status}, {"close", answer_close},   {"table", answer_table},
+	{"resize", answer_resize}, {"change", answer_change},
 };
 
 static int obey(struct daemon *d, struct json_object *request, struct json_object *answer,

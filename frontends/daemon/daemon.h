@@ -62,7 +62,7 @@ int daemon_each(int (*each)(void *opaque, const char *name), void *opaque,
  *   close		"deferred": wait for the last user; "cancel_deferred": no longer
  *   resize		"sectors" of the device; without: all that it has;
  *			"leave_tags": of what is new, instead of making them of its data
- *   change		the options to be changed, by their names
+ *   change		"options": an object of those to be changed, see intact_change
  *   table		"showkeys"; the answer has "table"
  *
  *   -ENOENT  no such volume

@@ -57,6 +57,14 @@ int control_open(struct daemon *d);
 /* Somebody has connected: one request, one answer. */
 void control_serve(struct daemon *d);
 
+/* ---- open.c ---- */
+
+#define CHANGES_MAX 16
+
+/* {"NAME": "VALUE", …}; the strings are the object's. -EINVAL: it is no such thing. */
+int options_of_object(struct json_object *o, struct intact_option ret[static CHANGES_MAX],
+		      size_t *ret_count, const struct intact_log *log);
+
 /* ---- status.c ---- */
 
 struct json_object *status_of(struct daemon *d);

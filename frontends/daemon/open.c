@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json_tokener.h>
+#include <json-c/linkhash.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,22 @@ static struct json_object *describe(const struct daemon_options *o)
 
 /* ---- What it was opened with ---- */
 
+int options_of_object(struct json_object *o, struct intact_option ret[static CHANGES_MAX],
+		      size_t *ret_count, const struct intact_log *log)
+{
+	size_t count = 0;
+
+	if (!json_object_is_type(o, json_type_object) || json_object_object_length(o) == 0 ||
+	    json_object_object_length(o) > CHANGES_MAX) {
+		frontend_say(log, INTACT_ERROR, "there are no options to be changed");
+		return -EINVAL;
+	}
+	json_object_object_foreach(o, name, value) ret[count++] =
+		(struct intact_option){name, json_object_get_string(value) ?: ""};
+	*ret_count = count;
+	return 0;
+}
+
 struct remembered {
 	struct daemon_options options;
 	struct intact_params params;
@@ -125,13 +142,21 @@ static int make_params(struct remembered *m, struct json_object *dead, const str
 }
 
 /* What has become of it while it was open, and is not in the volume itself. */
-static int repeat_changes(struct remembered *m, struct json_object *dead)
+static int repeat_changes(struct remembered *m, struct json_object *dead,
+			  const struct intact_log *log)
 {
 	struct json_object *sectors = member(dead, "sectors");
+	struct json_object *changed = member(dead, "changed");
+	struct intact_option options[CHANGES_MAX];
+	size_t count;
+	int err;
 
 	if (sectors)
 		m->params.length_sectors = json_object_get_uint64(sectors);
-	return 0;
+	if (!changed)
+		return 0;
+	err = options_of_object(changed, options, &count, log);
+	return err ?: intact_params_change(&m->params, options, count, log);
 }
 
 /* The strings are the description's. */
@@ -157,7 +182,7 @@ static int remember(struct remembered *m, const struct daemon_options *given,
 	m->options.queues = (unsigned)json_object_get_int64(member(dead, "queues"));
 	m->options.depth = (unsigned)json_object_get_int64(member(dead, "depth"));
 	err = make_params(m, dead, log);
-	err = err ?: repeat_changes(m, dead);
+	err = err ?: repeat_changes(m, dead, log);
 	m->options.options = m->list;
 	return err;
 }
@@ -372,8 +397,10 @@ static int open_settled(const struct daemon_options *o, struct state *s, struct 
 	if (err)
 		return err;
 	description = describe(o);
-	if (as_before)
+	if (as_before) {
 		carry_over(description, dead, "sectors");
+		carry_over(description, dead, "changed");
+	}
 	if (recover_id != FRONTEND_ID_NONE) {
 		carry_over(description, dead, "frontend");
 		carry_over(description, dead, "device");

@@ -252,7 +252,7 @@ static int write_all(int fd, const char *text)
 	return 0;
 }
 
-/* Whoever reads it sees the old one or the new. */
+/* Whoever reads it sees the old one or the new, after a power failure as well. */
 int state_write(const struct state *s, struct json_object *o, const struct intact_log *log)
 {
 	struct file_name fresh = file_name(s, ".json.new");
@@ -263,9 +263,12 @@ int state_write(const struct state *s, struct json_object *o, const struct intac
 	if (fd < 0)
 		return refuse(log, "write the state of", s->name);
 	err = write_all(fd, json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (!err && fsync(fd) < 0)
+		err = -errno;
 	close(fd);
-	if (!err &&
-	    renameat(s->directory_fd, fresh.text, s->directory_fd, file_name(s, ".json").text) < 0)
+	if (!err && (renameat(s->directory_fd, fresh.text, s->directory_fd,
+			      file_name(s, ".json").text) < 0 ||
+		     fsync(s->directory_fd) < 0))
 		err = -errno;
 	if (err) {
 		(void)unlinkat(s->directory_fd, fresh.text, 0);

@@ -66,6 +66,9 @@ static void add_volume(struct json_object *o, struct daemon *d)
 	json_object_object_add(o, "driver", json_object_new_string(info.driver));
 	json_object_object_add(o, "mode", json_object_new_string(mode_name(info.mode)));
 	json_object_object_add(o, "allow_discards", json_object_new_boolean(info.allow_discards));
+	add_number(o, "journal_watermark_percent", info.journal_watermark_percent);
+	add_number(o, "commit_time_ms", info.commit_time_ms);
+	add_number(o, "bitmap_flush_interval_ms", info.bitmap_flush_interval_ms);
 	add_number(o, "mismatches", s.mismatches);
 	add_number(o, "provided_data_sectors", s.provided_data_sectors);
 	json_object_object_add(o, "recalc_sector",

@@ -44,7 +44,6 @@ struct file {
 	char path[PATH_MAX];
 	char loop_path[LOOP_PATH_BYTES]; /* once it is looped */
 	bool read_only;
-	bool discards;
 	bool mounted;
 	uint32_t block_bytes;
 	struct fuse_session *session;
@@ -53,6 +52,7 @@ struct file {
 	uint64_t bytes; /* atomic, as the following */
 	unsigned opens;
 	bool looped; /* there is a loop device over it */
+	bool discards;
 	bool stopping;
 };
 
@@ -64,6 +64,11 @@ static uint64_t bytes_of(const struct file *f)
 static bool is_looped(const struct file *f)
 {
 	return __atomic_load_n(&f->looped, __ATOMIC_ACQUIRE);
+}
+
+static bool takes_discards(const struct file *f)
+{
+	return __atomic_load_n(&f->discards, __ATOMIC_ACQUIRE);
 }
 
 static bool is_stopping(const struct file *f)
@@ -235,7 +240,7 @@ static void on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 		reply(req, at > end || bytes > end - at ? -ENOSPC : 0);
 		return;
 	}
-	if ((!punch && !(mode & FALLOC_FL_ZERO_RANGE)) || (punch && !f->discards)) {
+	if ((!punch && !(mode & FALLOC_FL_ZERO_RANGE)) || (punch && !takes_discards(f))) {
 		reply(req, -EOPNOTSUPP);
 		return;
 	}
@@ -516,6 +521,13 @@ static int fuse_resize(void *instance, uint64_t sectors, const struct intact_log
 	return loop_update_size(f->loop_path, log);
 }
 
+static void fuse_allow_discards(void *instance, bool allow)
+{
+	struct file *f = instance;
+
+	__atomic_store_n(&f->discards, allow, __ATOMIC_RELEASE);
+}
+
 static bool fuse_in_use(const void *instance)
 {
 	const struct file *f = instance;
@@ -615,6 +627,7 @@ const struct frontend frontend_fuse = {
 	.is_block = fuse_is_block,
 	.id = fuse_id,
 	.resize = fuse_resize,
+	.allow_discards = fuse_allow_discards,
 	.in_use = fuse_in_use,
 	.stop = fuse_stop,
 	.forget = fuse_forget,

@@ -207,6 +207,16 @@ static int change_params(struct intact *v, struct intact_params *params,
 	return err;
 }
 
+/* What needs no other engine is not held against the volume by one. */
+static int check_discards(const struct intact *v, const struct intact_params *params,
+			  const struct intact_log *log)
+{
+	if (!params->allow_discards || intact_has_hash(v))
+		return 0;
+	message_error(log, "%s: discards need an internal hash", v->params.device);
+	return -EINVAL;
+}
+
 static int change_locked(struct intact *v, const struct intact_option *options, size_t count,
 			 const struct intact_log *log)
 {
@@ -218,7 +228,8 @@ static int change_locked(struct intact *v, const struct intact_option *options, 
 	err = params_copy(&v->params, &params);
 	if (err)
 		return err;
-	err = params_change(&params, options, count, log);
+	err = intact_params_change(&params, options, count, log);
+	err = err ?: check_discards(v, &params, log);
 	err = err ?: change_params(v, &params, log);
 	intact_params_done(&params);
 	return err;

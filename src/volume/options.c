@@ -340,6 +340,17 @@ static bool is_changeable(const struct row *row)
 	return false;
 }
 
+/* Keyed ones stay: the volume does not open without them any more. */
+static int take_discards_back(const struct gathered *g, struct intact_params *p)
+{
+	if (p->allow_discards_keyed) {
+		message_error(g->log, "allow-discards-keyed cannot be taken back");
+		return -EINVAL;
+	}
+	p->allow_discards = false;
+	return 0;
+}
+
 static int change(struct gathered *g, struct intact_params *p, const struct intact_option *option)
 {
 	bool journal = strcmp(option->name, journal_row.name) == 0;
@@ -354,16 +365,14 @@ static int change(struct gathered *g, struct intact_params *p, const struct inta
 		message_error(g->log, "%s cannot be changed while the volume is open", row->name);
 		return -EINVAL;
 	}
-	if (row->kind == SWITCH && strcmp(option->value, "false") == 0) {
-		*(bool *)((uint8_t *)p + row->offset) = false;
-		return 0;
-	}
+	if (row->kind == SWITCH && strcmp(option->value, "false") == 0)
+		return take_discards_back(g, p);
 	err = take_value(g, p, row, option->value);
 	return err == -EINVAL ? refuse_value(g, row, option->value) : err;
 }
 
-int params_change(struct intact_params *params, const struct intact_option *options, size_t count,
-		  const struct intact_log *log)
+int intact_params_change(struct intact_params *params, const struct intact_option *options,
+			 size_t count, const struct intact_log *log)
 {
 	struct gathered g = {.log = log};
 	enum intact_mode mode = params->mode;

@@ -10,8 +10,4 @@
 /* A deep copy, keys included; intact_params_done releases it. -ENOMEM. */
 int params_copy(const struct intact_params *from, struct intact_params *ret);
 
-/* Changes what can be changed while a volume is open (intact_change). -EINVAL: says what is not. */
-int params_change(struct intact_params *params, const struct intact_option *options, size_t count,
-		  const struct intact_log *log);
-
 #endif

@@ -29,7 +29,7 @@ offers che
 only check
 
 # Every option of every command, and no others.
-for command in check close digests dump format list open read recalculate replay resize serve status table write; do
+for command in change check close digests dump format list open read recalculate replay resize serve status table write; do
 	offers "$command" --
 	sed 's/=$//' "$work/out" | sort >"$work/offered"
 	"$INTACT" "$command" --help | grep -oP '^ .{5}\K--[a-z-]+' | sort >"$work/listed"

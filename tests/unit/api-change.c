@@ -69,6 +69,19 @@ static void what_is_refused_is_named_and_changes_nothing(void **state)
 	assert_int_equal(intact_close(v), 0);
 }
 
+static void discards_are_for_those_who_can_mark_them(void **state)
+{
+	struct volume_file *f = *state;
+	struct intact *v;
+
+	f->params.internal_hash.name[0] = '\0';
+	f->params.tag_bytes = 32;
+	v = volume_open(f, 0);
+	assert_int_equal(change(v, f, "allow-discards", ""), -EINVAL);
+	assert_non_null(strstr(f->said, "discards need an internal hash"));
+	assert_int_equal(intact_close(v), 0);
+}
+
 static void a_volume_for_readers_stays_as_it_is(void **state)
 {
 	struct volume_file *f = *state;
@@ -610,6 +623,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		VOLUME_TEST(what_needs_no_pause_takes_effect),
 		VOLUME_TEST(what_is_refused_is_named_and_changes_nothing),
+		VOLUME_TEST(discards_are_for_those_who_can_mark_them),
 		VOLUME_TEST(a_volume_for_readers_stays_as_it_is),
 		VOLUME_TEST(the_table_says_all),
 		VOLUME_TEST(the_mode_changes_and_nothing_is_lost),

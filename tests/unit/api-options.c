@@ -209,6 +209,47 @@ static void what_is_wrong_is_named(void **state)
 		       "journal-integrity-key-file needs journal-integrity");
 }
 
+#define CHANGE(b, ...)                                                                             \
+	change(b, (const struct intact_option[]){__VA_ARGS__},                                     \
+	       sizeof((const struct intact_option[]){__VA_ARGS__}) / sizeof(struct intact_option))
+
+static int change(struct bench *b, const struct intact_option *options, size_t count)
+{
+	b->said[0] = '\0';
+	return intact_params_change(&b->params, options, count, &b->log);
+}
+
+static void changes_go_over_options_and_tables(void **state)
+{
+	struct bench *b = *state;
+	const struct intact_params *p = &b->params;
+
+	assert_int_equal(TAKE(b, {"integrity-bitmap-mode", ""}, {"allow-discards", ""}), 0);
+	assert_int_equal(CHANGE(b, {"integrity-journal", ""}, {"allow-discards", "false"},
+				{"journal-watermark", "7"}),
+			 0);
+	assert_int_equal(p->mode, INTACT_MODE_JOURNAL);
+	assert_false(p->allow_discards);
+	assert_int_equal(p->journal_watermark_percent, 7);
+	assert_int_equal(TAKE(b, {"table", "0 64 integrity x 0 4 J 2 internal_hash:crc32c "
+					   "commit_time:5"}),
+			 0);
+	assert_int_equal(CHANGE(b, {"journal-commit-time", "6"}, {"integrity-no-journal", ""}), 0);
+	assert_int_equal(p->mode, INTACT_MODE_DIRECT);
+	assert_int_equal(p->commit_time_ms, 6);
+}
+
+static void what_cannot_change_is_named(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(TAKE(b, {"allow-discards-keyed", ""}), 0);
+	assert_int_equal(CHANGE(b, {"allow-discards", "false"}), -EINVAL);
+	assert_string_equal(b->said, "allow-discards-keyed cannot be taken back");
+	assert_int_equal(CHANGE(b, {"integrity", "sha1"}), -EINVAL);
+	assert_string_equal(b->said, "integrity cannot be changed while the volume is open");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +260,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keys_come_in_any_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_table_says_it_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_wrong_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(changes_go_over_options_and_tables, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_change_is_named, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
