@@ -10,8 +10,9 @@
 /* Of those that were given, what says what the volume is and how it is written. */
 static bool is_volume_option(const char *name)
 {
-	static const char *const others[] = {"read-only", "ublk",    "fuse", "file", "queues",
-					     "depth",	  "recover", "log",  "json", "verbose"};
+	static const char *const others[] = {"read-only", "ublk",   "fuse",   "nbd",
+					     "file",	  "queues", "depth",  "recover",
+					     "log",	  "json",   "verbose"};
 
 	for (unsigned i = 0; i < sizeof(others) / sizeof(*others); i++) {
 		if (strcmp(name, others[i]) == 0)

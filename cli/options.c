@@ -212,6 +212,7 @@ enum option_id {
 	O_READ_ONLY,
 	O_UBLK,
 	O_FUSE,
+	O_NBD,
 	O_FILE,
 	O_QUEUES,
 	O_DEPTH,
@@ -313,6 +314,7 @@ static const struct option_row table[] = {
 	{O_READ_ONLY, 'r', "read-only", NULL, HOLD, "write nothing, replay nothing"},
 	{O_UBLK, 0, "ublk", NULL, OPEN, "by ublk, or not at all"},
 	{O_FUSE, 0, "fuse", NULL, OPEN, "by FUSE and a loop device"},
+	{O_NBD, 0, "nbd", NULL, OPEN, "by the kernel's NBD client"},
 	{O_FILE, 0, "file", NULL, OPEN, "a FUSE file instead of a device"},
 	{O_QUEUES, 0, "queues", "N", OPEN, "of the device (default: one)"},
 	{O_DEPTH, 0, "depth", "N", OPEN, "requests of each at once"},
@@ -546,6 +548,8 @@ static int take_option(struct given *g, enum option_id id, const char *value)
 		return take_frontend(o, "ublk");
 	case O_FUSE:
 		return take_frontend(o, "fuse");
+	case O_NBD:
+		return take_frontend(o, "nbd");
 	case O_FILE:
 		o->file = true;
 		return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the process behind `intact open` (frontends/daemon) asks of whatever makes its volume a device:
- * ublk, fuse. A front end translates and does no more. There is one per process, and one thread
+ * ublk, fuse, nbd. A front end translates and does no more. There is one per process, and one thread
  * calls all of its functions, one after the other; what it calls back may come on any thread.
  *
  * Functions return 0 or a negative errno, and tell the log why.
@@ -82,5 +82,6 @@ void frontend_say(const struct intact_log *log, enum intact_level level, const c
 
 extern const struct frontend frontend_ublk;
 extern const struct frontend frontend_fuse;
+extern const struct frontend frontend_nbd;
 
 #endif

@@ -16,6 +16,9 @@ const struct frontend *const frontends[] = {
 #ifdef HAVE_UBLK
 	&frontend_ublk,
 #endif
+#ifdef HAVE_NBD
+	&frontend_nbd,
+#endif
 	NULL,
 };
 

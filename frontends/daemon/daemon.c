@@ -128,9 +128,9 @@ static int choose_frontend(struct daemon *d, bool *ret_block_device)
 		}
 	}
 	if (!wanted)
-		frontend_say(&d->log, INTACT_ERROR,
-			     "no device can be had here, neither by ublk nor by FUSE (--verbose "
-			     "says why)");
+		frontend_say(
+			&d->log, INTACT_ERROR,
+			"no device can be had here, by FUSE, ublk or nbd (--verbose says why)");
 	return -ENODEV;
 }
 

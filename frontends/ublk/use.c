@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +55,11 @@ static bool process_has_it_open(const char *process, const char *path)
 	return found;
 }
 
+static bool is_ourselves(const char *process)
+{
+	return strtol(process, NULL, 10) == getpid();
+}
+
 static bool is_open(const char *path)
 {
 	struct dirent *entry;
@@ -63,7 +69,7 @@ static bool is_open(const char *path)
 	if (!processes)
 		return false;
 	while (!found && (entry = readdir(processes)) != NULL)
-		found = isdigit((unsigned char)entry->d_name[0]) &&
+		found = isdigit((unsigned char)entry->d_name[0]) && !is_ourselves(entry->d_name) &&
 			process_has_it_open(entry->d_name, path);
 	closedir(processes);
 	return found;

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* Mounted, swapped on, below another device, or opened by any process that we may look at: the device
+/* Mounted, swapped on, below another device, or opened by any other process that we may look at: the device
  * or a partition of it. No when there is no such device.
  */
 bool block_device_is_used(const char *path);
