@@ -396,6 +396,7 @@ struct intact_request {
 	struct intact_request *next;
 	uint64_t sectors_taken;
 	uint64_t since_ns;
+	uint64_t until;
 	uint32_t parts;
 };
 
@@ -430,10 +431,16 @@ struct intact_status {
  *
  * With INTACT_OPEN_CORRUPT a journal that does not match is not refused but opened as the kernel does it:
  * nothing is written, the volume has stopped, and every request fails.
+ *
+ * INTACT_OPEN_OUTLIVED is for who serves somebody that goes on when this process has died, and another
+ * one has opened the volume again: in mode J a write is done when it is in the journal on the device,
+ * not only in the one in memory. (In mode B what has been written is there in any case; in mode D
+ * blocks of the last moments may not match their tags then, as after any crash.)
  */
 #define INTACT_OPEN_READ_ONLY (1u << 0)
 #define INTACT_OPEN_OWN_LOOP  (1u << 1)
 #define INTACT_OPEN_CORRUPT   (1u << 2)
+#define INTACT_OPEN_OUTLIVED  (1u << 3)
 int intact_open(const struct intact_params *params, unsigned flags, const struct intact_log *log,
 		struct intact **ret);
 

@@ -56,6 +56,7 @@ struct intact {
 	unsigned relay;		/* the engine's */
 	bool own_loop;		/* the caller runs it */
 	bool opens_corrupt;
+	bool is_outlived;
 	struct io_file *device;
 	struct io_file *data_device; /* or NULL */
 	struct io_context *io;

@@ -104,6 +104,7 @@ struct engine_world engine_world_of(struct intact *v, struct relay *relay)
 		.opaque = v,
 		.log = &relay->log,
 		.opens_corrupt = v->opens_corrupt,
+		.is_outlived = v->is_outlived,
 	};
 }
 
@@ -207,6 +208,7 @@ static int create(unsigned flags, const struct intact_log *log, struct intact **
 	init_logs(v, log);
 	v->own_loop = flags & INTACT_OPEN_OWN_LOOP;
 	v->opens_corrupt = flags & INTACT_OPEN_CORRUPT;
+	v->is_outlived = flags & INTACT_OPEN_OUTLIVED;
 	v->asleep = v->own_loop;
 	v->fd = -1;
 	queue_init(&v->queue);

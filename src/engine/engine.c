@@ -79,12 +79,21 @@ void request_finish(struct engine *e, struct intact_request *req, int result)
 	request_done(e, req);
 }
 
+/* What is only in this process's memory would die with it. */
+static bool must_outlive(const struct engine *e, const struct intact_request *req)
+{
+	return e->world.is_outlived && engine_journals(e) &&
+	       (req->op == INTACT_WRITE || req->op == INTACT_WRITE_ZEROES);
+}
+
 static void request_slices_finished(struct engine *e, struct intact_request *req)
 {
 	bool durable = req->flags & INTACT_FUA && req->op != INTACT_READ;
 
 	if (req->result == 0 && durable)
 		flush_request(e, req);
+	else if (req->result == 0 && must_outlive(e, req))
+		flush_journalled(e, req);
 	else
 		request_done(e, req);
 }

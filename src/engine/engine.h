@@ -37,6 +37,7 @@ struct engine_world {
 	void (*wake)(void *opaque);
 	void *opaque;
 	const struct intact_log *log;
+	bool is_outlived;   /* what is done has to be there when this process has died */
 	bool opens_corrupt; /* a journal that is corrupt is no -EILSEQ: the volume has stopped then */
 };
 

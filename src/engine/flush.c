@@ -5,6 +5,10 @@
  *
  *	flush_request -> flush_run: (commit, mode J) -> (tags_written -> devices_flushed, when anything was
  *	written home) -> flush_over -> done
+ *
+ * Writes that have to outlive the process wait for their commit only:
+ *
+ *	flush_journalled -> (commit) -> journalled_run -> done
  */
 #include "engine/internal.h"
 
@@ -24,6 +28,23 @@ void flush_request(struct engine *e, struct intact_request *req)
 {
 	list_push(&e->flush.waiting, req);
 	e->progress = true;
+}
+
+void flush_journalled(struct engine *e, struct intact_request *req)
+{
+	req->until = e->ring.added;
+	list_push(&e->flush.journalled, req);
+	commit_request(e);
+	e->progress = true;
+}
+
+static void journalled_run(struct engine *e)
+{
+	struct flush *f = &e->flush;
+
+	while (f->journalled.first &&
+	       (e->failed || f->journalled.first->until <= e->commit.durable))
+		request_finish(e, list_pop(&f->journalled), e->failed ? -EIO : 0);
 }
 
 static void flush_over(struct engine *e, int result)
@@ -96,6 +117,7 @@ void flush_run(struct engine *e)
 {
 	struct flush *f = &e->flush;
 
+	journalled_run(e);
 	if (e->failed) {
 		struct intact_request *req = list_take(&f->waiting);
 

@@ -322,6 +322,8 @@ struct flush {
 	LIST(struct intact_request) waiting; /* for the next cycle */
 	LIST(struct intact_request) running; /* for this one */
 	uint64_t until;			     /* the running ones wait for this of ring.added */
+	LIST(struct intact_request)
+	journalled;	 /* wait for their commit, each for its own `until` */
 	bool home_dirty; /* data or tags were written home since the last flush of the devices began */
 	struct tags_wait tags;
 	struct io flush[2];
@@ -599,6 +601,9 @@ void writeback_run(struct engine *e);
 /* ---- flush.c ---- */
 
 void flush_request(struct engine *e, struct intact_request *req);
+
+/* A write in mode J that is done when the journal on the device has it. */
+void flush_journalled(struct engine *e, struct intact_request *req);
 /* Begins a cycle although nobody waits for it. */
 void flush_force(struct engine *e);
 void flush_run(struct engine *e);

@@ -50,6 +50,7 @@ struct sim {
 	struct model model;
 	struct load load;
 	struct sim_counts counts;
+	bool outlived; /* whoever writes outlives the process */
 
 	/* Of this life. */
 	char mode;
@@ -300,6 +301,7 @@ static struct engine_world make_world(struct sim *s)
 		.random = world_random,
 		.opaque = s,
 		.log = &s->log,
+		.is_outlived = s->outlived,
 	};
 }
 
@@ -466,6 +468,15 @@ static enum end choose_end(struct sim *s)
 	return n < 50 ? END_CUT : n < 62 ? END_KILL : n < 90 ? END_SHUTDOWN : END_CUT_IN_SHUTDOWN;
 }
 
+/* A process that died has left what it had acknowledged to the next one, as far as it is kept outside
+ * of it.
+ */
+static void bequeath(struct sim *s)
+{
+	if (s->surely && s->outlived && s->mode == 'J')
+		model_flush_done(&s->model, model_flush(&s->model));
+}
+
 /* It has ended without a shutdown, or its shutdown has failed. */
 static void end_badly(struct sim *s)
 {
@@ -475,6 +486,9 @@ static void end_badly(struct sim *s)
 		disks_kill(&s->disks);
 	close_volume(s);
 	disks_revive(&s->disks);
+	s->surely = cut || random_percent(&s->random, 50);
+	if (!cut)
+		bequeath(s);
 	model_crash(&s->model, damage(s));
 	s->unverified |= s->mode == 'B';
 	s->clean = false;
@@ -482,12 +496,7 @@ static void end_badly(struct sim *s)
 	s->counts.kills += !cut;
 	if (cut && s->dump && s->activated)
 		dump_write(s->dump, s->seed, s->mode, &s->setup, &s->disks, &s->model);
-	if (cut) {
-		s->surely = true;
-		return;
-	}
-	s->surely = random_percent(&s->random, 50);
-	if (s->surely)
+	if (!cut && s->surely)
 		disks_sync(&s->disks);
 }
 
@@ -1003,6 +1012,7 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result
 	s->random = random_stream(seed, 5);
 	s->world_random = random_stream(seed, 6);
 	s->change_random = random_stream(seed, 7);
+	s->outlived = seed % 3 == 0;
 	begin(s);
 	lives = random_between(&s->random, 1, LIVES_MAX);
 	for (uint64_t i = 0; i < lives && !s->trace.failed; i++)

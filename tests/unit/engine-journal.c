@@ -79,6 +79,82 @@ static void a_write_larger_than_the_journal_gets_through(void **state)
 
 /* ---- Commits ---- */
 
+static int hold_journal(struct rig *r, struct io *io, enum rig_area area, unsigned number)
+{
+	(void)r;
+	(void)number;
+	return area == RIG_JOURNAL && io->op == IO_WRITE ? RIG_HOLD : 0;
+}
+
+static struct rig_request requests[4];
+
+static unsigned count_over(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < 4; i++)
+		count += requests[i].order != 0;
+	return count;
+}
+
+/* Whoever writes to a volume that he outlives is told when the next process will find it. */
+static void who_outlives_the_volume_finds_what_was_done(void **state)
+{
+	struct rig_kind kind = small;
+	struct rig r;
+
+	(void)state;
+	kind.outlived = true;
+	rig_init(&r, &kind);
+	open_lazily(&r);
+	r.meet = hold_journal;
+	rig_submit(&r, &requests[0], INTACT_WRITE, 0, 0, 2, 1);
+	rig_settle(&r);
+	for (uint32_t i = 1; i < 3; i++)
+		rig_submit(&r, &requests[i], INTACT_WRITE, 0, 4 * i, 2, 1);
+	rig_submit(&r, &requests[3], INTACT_WRITE_ZEROES, 0, 12, 1, 0);
+	rig_settle(&r);
+	assert_int_equal(count_over(), 0);
+	memset(r.counts, 0, sizeof(r.counts));
+	r.meet = NULL;
+	rig_settle(&r);
+	assert_int_equal(count_over(), 4);
+	assert_int_equal(r.counts[RIG_JOURNAL][1], 1); /* those that waited share a commit */
+	assert_int_equal(r.counts[RIG_DATA][1], 0);
+	rig_crash(&r);
+	open_lazily(&r);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_rig_has(&r, &request, 4 * i, 1);
+	assert_int_equal(rig_shut(&r), 0);
+	rig_done(&r);
+}
+
+/* … or that it has failed. */
+static int fail_journal(struct rig *r, struct io *io, enum rig_area area, unsigned number)
+{
+	(void)r;
+	(void)number;
+	return area == RIG_JOURNAL && io->op == IO_WRITE ? -EIO : 0;
+}
+
+static void who_outlives_the_volume_hears_of_a_commit_that_fails(void **state)
+{
+	struct rig_kind kind = small;
+	struct rig r;
+
+	(void)state;
+	kind.outlived = true;
+	rig_init(&r, &kind);
+	open_lazily(&r);
+	r.meet = fail_journal;
+	rig_submit(&r, &requests[0], INTACT_WRITE, 0, 0, 2, 1);
+	rig_settle(&r);
+	assert_int_equal(requests[0].order, 1);
+	assert_int_equal(requests[0].req.result, -EIO);
+	(void)rig_shut(&r);
+	rig_done(&r);
+}
+
 static void what_was_not_flushed_is_committed_in_time(void **state)
 {
 	struct rig r;
@@ -135,13 +211,6 @@ static void the_later_entry_of_a_block_wins(void **state)
 	assert_rig_has(&r, &request, 5, 3);
 	assert_int_equal(rig_shut(&r), 0);
 	rig_done(&r);
-}
-
-static int hold_journal(struct rig *r, struct io *io, enum rig_area area, unsigned number)
-{
-	(void)r;
-	(void)number;
-	return area == RIG_JOURNAL && io->op == IO_WRITE ? RIG_HOLD : 0;
 }
 
 /* Should the power fail before the later one is committed, the earlier one is all there is. */
@@ -347,6 +416,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_ring_of_any_size_wraps),
 		cmocka_unit_test(a_write_larger_than_the_journal_gets_through),
+		cmocka_unit_test(who_outlives_the_volume_finds_what_was_done),
+		cmocka_unit_test(who_outlives_the_volume_hears_of_a_commit_that_fails),
 		cmocka_unit_test(what_was_not_flushed_is_committed_in_time),
 		cmocka_unit_test(what_was_not_committed_is_gone_whole),
 		cmocka_unit_test(the_later_entry_of_a_block_wins),

@@ -43,6 +43,7 @@ struct rig_kind {
 	uint32_t journal_sections; /* 0: 4 */
 	bool two_devices, fix_hmac, allow_discards, allow_discards_keyed;
 	bool recalculate; /* from the beginning when it is opened first */
+	bool outlived;	  /* by who writes to it */
 };
 
 struct rig {
@@ -269,6 +270,7 @@ static inline struct engine_world rig_world(struct rig *r)
 		.random = rig_random,
 		.opaque = r,
 		.log = &r->log,
+		.is_outlived = r->kind.outlived,
 	};
 }
 
