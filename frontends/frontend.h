@@ -59,6 +59,11 @@ struct frontend {
 	 */
 	void (*allow_discards)(void *instance, bool allow);
 
+	/* Those who use its devices go on when this process has died and another one has taken the
+	 * device over. NULL: no.
+	 */
+	bool (*is_outlived)(void);
+
 	bool (*in_use)(const void *instance); /* somebody has opened the device */
 
 	/* Takes the device away; requests under way come to their end first. Without `force`,

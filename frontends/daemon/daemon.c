@@ -33,13 +33,15 @@ static void set(struct daemon *d, const char *key, struct json_object *value)
 static int open_volume(struct daemon *d)
 {
 	struct intact_params *p = d->options.params;
+	bool is_outlived = d->frontend->is_outlived && d->frontend->is_outlived();
 	int err;
 
 	d->read_only = d->options.read_only || p->mode == INTACT_MODE_RECOVERY;
 	d->discards = p->allow_discards || p->allow_discards_keyed;
 	err = intact_open(p,
 			  (d->read_only ? INTACT_OPEN_READ_ONLY : 0) |
-				  (d->options.corrupt ? INTACT_OPEN_CORRUPT : 0),
+				  (d->options.corrupt ? INTACT_OPEN_CORRUPT : 0) |
+				  (is_outlived ? INTACT_OPEN_OUTLIVED : 0),
 			  &d->log, &d->volume);
 	intact_params_done(p);
 	if (err)

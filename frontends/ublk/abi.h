@@ -21,6 +21,7 @@
 
 enum {
 	CMD_GET_FEATURES = 0x13, /* 6.5 */
+	CMD_DELETE_ASYNC = 0x14, /* 6.9 */
 	CMD_UPDATE_SIZE = 0x15,	 /* 6.16 */
 };
 

@@ -11,6 +11,7 @@
 #define CONTROL_PATH "/dev/ublk-control"
 #define NO_QUEUE     0xffff
 #define BUFFER_BYTES 256
+#define IN_USE_MS    2000
 
 /* ---- Commands ---- */
 
@@ -21,15 +22,32 @@ struct call {
 	uint16_t buffer_bytes;
 	uint64_t data;
 	bool without_path; /* permissions are not those of one device */
+	unsigned limit_ms; /* waited for so long, then -ETIMEDOUT; 0: for ever */
 };
 
-static int exchange(struct control *c, uint32_t operation, const struct control_command *command)
+static int wait_for_result(struct control *c, unsigned limit_ms, struct io_uring_cqe **ret)
+{
+	struct __kernel_timespec limit = {
+		.tv_sec = limit_ms / 1000,
+		.tv_nsec = limit_ms % 1000 * 1000000LL,
+	};
+	int err;
+
+	do {
+		err = io_uring_wait_cqe_timeout(&c->ring, ret, limit_ms ? &limit : NULL);
+	} while (err == -EINTR);
+	return err == -ETIME ? -ETIMEDOUT : err;
+}
+
+static int exchange(struct control *c, uint32_t operation, const struct control_command *command,
+		    unsigned limit_ms)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
 	struct io_uring_cqe *cqe;
 	int result;
 	int err;
 
+	assert(sqe); /* one at a time */
 	/* The entry is twice as long as its type says. */
 	memset(sqe, 0, 2 * sizeof(*sqe));
 	sqe->opcode = IORING_OP_URING_CMD;
@@ -39,9 +57,7 @@ static int exchange(struct control *c, uint32_t operation, const struct control_
 	err = io_uring_submit(&c->ring);
 	if (err < 0)
 		return err;
-	do {
-		err = io_uring_wait_cqe(&c->ring, &cqe);
-	} while (err == -EINTR);
+	err = wait_for_result(c, limit_ms, &cqe);
 	if (err)
 		return err;
 	result = cqe->res;
@@ -68,7 +84,7 @@ static int driver_call(struct control *c, const struct call *call)
 	memcpy(buffer, c->path, path_bytes);
 	if (call->buffer)
 		memcpy(buffer + path_bytes, call->buffer, call->buffer_bytes);
-	err = exchange(c, call->operation, &command);
+	err = exchange(c, call->operation, &command, call->limit_ms);
 	if (err < 0)
 		return err;
 	if (call->buffer)
@@ -130,6 +146,22 @@ int driver_stop(struct control *c, uint32_t device)
 int driver_delete(struct control *c, uint32_t device)
 {
 	return call_with_number(c, CONTROL_WRITE(UBLK_CMD_DEL_DEV), device, 0);
+}
+
+/* Kernels that do not know how to delete without waiting have done all but that, soon, and leave off
+ * waiting when the ring goes; which has to be the next thing that happens to it.
+ */
+int driver_delete_in_use(struct control *c, uint32_t device)
+{
+	int err = c->encoded ? call_with_number(c, CONTROL_READ(CMD_DELETE_ASYNC), device, 0)
+			     : -EOPNOTSUPP;
+
+	if (err != -EOPNOTSUPP && err != -EINVAL)
+		return err;
+	err = driver_call(c, &(struct call){.operation = CONTROL_WRITE(UBLK_CMD_DEL_DEV),
+					    .device = device,
+					    .limit_ms = IN_USE_MS});
+	return err == -ETIMEDOUT ? 0 : err;
 }
 
 int driver_begin_recovery(struct control *c, uint32_t device)

@@ -33,6 +33,9 @@ int driver_get_params(struct control *c, uint32_t device, struct ublk_params *pa
 int driver_start(struct control *c, uint32_t device);
 int driver_stop(struct control *c, uint32_t device);
 int driver_delete(struct control *c, uint32_t device);
+
+/* The same, without waiting for those who have it open. */
+int driver_delete_in_use(struct control *c, uint32_t device);
 int driver_begin_recovery(struct control *c, uint32_t device);
 int driver_end_recovery(struct control *c, uint32_t device);
 int driver_update_size(struct control *c, uint32_t device, uint64_t sectors);

@@ -266,7 +266,7 @@ static int begin_serving(struct device *d, const struct frontend_options *option
 }
 
 /* Also of what is half made. A device that was to be recovered and was not waits for the next one. */
-static int destroy(struct device *d, const struct intact_log *log)
+static int destroy(struct device *d, bool in_use, const struct intact_log *log)
 {
 	int err = 0;
 
@@ -277,7 +277,9 @@ static int destroy(struct device *d, const struct intact_log *log)
 	queues_join(d->queues, !d->is_started || err);
 	if (d->fd >= 0)
 		close(d->fd);
-	if (d->is_ours)
+	if (d->is_ours && in_use)
+		err = driver_delete_in_use(&d->control, d->info.dev_id) ?: err;
+	else if (d->is_ours)
 		err = driver_delete(&d->control, d->info.dev_id) ?: err;
 	driver_close(&d->control);
 	if (err && err != -ENODEV)
@@ -295,9 +297,10 @@ static int make(struct device *d, const struct frontend_options *options,
 	if (err)
 		return err;
 	(void)snprintf(d->path, sizeof(d->path), "/dev/ublkb%u", d->info.dev_id);
-	if (is_new)
+	/* Who may open it may set its parameters as well, and not before. */
+	err = open_character_device(d, log);
+	if (!err && is_new)
 		err = set_params(d, options, log);
-	err = err ?: open_character_device(d, log);
 	return err ?: begin_serving(d, options, log);
 }
 
@@ -315,7 +318,7 @@ static int ublk_start(struct intact *volume, const struct frontend_options *opti
 	err = err ?: may_use(&d->control, log);
 	err = err ?: make(d, options, log);
 	if (err) {
-		(void)destroy(d, NULL);
+		(void)destroy(d, false, NULL);
 		return err;
 	}
 	*ret_instance = d;
@@ -341,6 +344,11 @@ static int64_t ublk_id(const void *instance)
 
 	return (d->info.flags & RECOVERABLE) == RECOVERABLE ? (int64_t)d->info.dev_id
 							    : FRONTEND_ID_NONE;
+}
+
+static bool ublk_is_outlived(void)
+{
+	return !driver_is_unprivileged();
 }
 
 static int ublk_resize(void *instance, uint64_t sectors, const struct intact_log *log)
@@ -384,7 +392,7 @@ static int ublk_stop(void *instance, bool force, const struct intact_log *log)
 		return -EBUSY;
 	}
 	write_back_cache(d);
-	return destroy(d, log);
+	return destroy(d, force, log);
 }
 
 static int ublk_forget(const char *directory, int64_t id, const struct intact_log *log)
@@ -399,7 +407,7 @@ static int ublk_forget(const char *directory, int64_t id, const struct intact_lo
 	if (err)
 		return err;
 	err = driver_stop(&control, (uint32_t)id);
-	err = driver_delete(&control, (uint32_t)id) ?: err;
+	err = driver_delete_in_use(&control, (uint32_t)id) ?: err;
 	driver_close(&control);
 	if (err == -ENODEV)
 		return 0;
@@ -416,5 +424,6 @@ const struct frontend frontend_ublk = {
 	.resize = ublk_resize,
 	.in_use = ublk_in_use,
 	.stop = ublk_stop,
+	.is_outlived = ublk_is_outlived,
 	.forget = ublk_forget,
 };

@@ -4,11 +4,17 @@
 # The words of the scripts that run in the guest. They end with the first command that fails.
 set -euo pipefail
 set -E
-trap 'cat /run/drive.log >&2 2>/dev/null; echo "exit status $?, line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >&2' ERR
+# shellcheck disable=SC2317 # called by the trap
+last_words() {
+	local status=$? # of what failed
+	[ ! -e /run/drive.log ] || cat /run/drive.log >&2
+	echo "exit status $status, line ${BASH_LINENO[0]} of ${BASH_SOURCE[1]##*/}: $BASH_COMMAND" >&2
+}
+trap last_words ERR
 
 fail() {
 	echo "FAILED: $*" >&2
-	dmesg | tail -n 15 >&2
+	dmesg 2>/dev/null | tail -n 15 >&2
 	exit 1
 }
 

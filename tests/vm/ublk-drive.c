@@ -69,7 +69,10 @@ static int open_volume(char **words, bool read_only, struct intact **ret, bool *
 	intact_params_init(&params);
 	err = intact_params_from_options(&params, options, count, &messages);
 	if (!err)
-		err = intact_open(&params, read_only ? INTACT_OPEN_READ_ONLY : 0, &messages, ret);
+		err = intact_open(&params,
+				  (read_only ? INTACT_OPEN_READ_ONLY : 0) |
+					  (frontend_ublk.is_outlived() ? INTACT_OPEN_OUTLIVED : 0),
+				  &messages, ret);
 	*ret_discards = params.allow_discards || params.allow_discards_keyed;
 	intact_params_done(&params);
 	return err;

@@ -23,7 +23,7 @@ cat >/home/script <<-'END'
 	. "$here/guest.sh"
 	truncate -s 32M /home/v.img
 	intact format /home/v.img --integrity crc32c --sector-size 4096 >/dev/null
-	drive device=/home/v.img 2>/dev/null
+	drive device=/home/v.img
 	[ "$id" = -1 ] || fail "can be recovered?"
 	eventually test -w "$device"
 	verify "$device" --size=4m

@@ -23,7 +23,7 @@ round() {
 	xfs) xfs_repair -n "$device" >/dev/null 2>&1 || fail "xfs_repair" ;;
 	esac
 	stop
-	clean /v.img "${format[@]}"
+	clean /v.img
 	say "$fs, $integrity, $*"
 }
 
