@@ -272,6 +272,28 @@ static void a_failed_write_leaves_the_block_in_doubt(void **state)
 	end(&f);
 }
 
+/* The write that a read was to see has failed, and the next one, submitted after that read, is durable
+ * before the read is told.
+ */
+static void a_failed_write_stays_in_doubt_for_reads_under_way(void **state)
+{
+	struct expectation of_failed, of_durable;
+	struct fixture f;
+	uint32_t failing, durable;
+
+	(void)state;
+	begin(&f);
+	failing = write_block(&f, 0);
+	model_expect(&f.model, 0, &of_failed);
+	f.model.errors++;
+	durable = write_block(&f, 0);
+	model_expect(&f.model, 0, &of_durable);
+	model_write_done(&f.model, 0, 1, durable, true);
+	assert_true(read_passes(&f, &of_failed, failing, KEY_FIRST));
+	assert_false(read_passes(&f, &of_durable, failing, KEY_FIRST));
+	end(&f);
+}
+
 static void it_verifies_while_no_block_may_fail(void **state)
 {
 	struct fixture f;
@@ -309,6 +331,7 @@ int main(void)
 		cmocka_unit_test(discarded_blocks_hold_anything),
 		cmocka_unit_test(rotten_blocks_fail_until_they_are_written),
 		cmocka_unit_test(a_failed_write_leaves_the_block_in_doubt),
+		cmocka_unit_test(a_failed_write_stays_in_doubt_for_reads_under_way),
 		cmocka_unit_test(it_verifies_while_no_block_may_fail),
 	};
 

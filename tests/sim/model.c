@@ -76,11 +76,22 @@ static bool any_failed(const struct block *b)
 	return false;
 }
 
-/* The first `count` versions are past: the last of them is the base. */
-static void base_advance(struct block *b, unsigned count)
+/* A write that has not ended yet may have failed in part. */
+static bool in_doubt(const struct model *m, const struct version *v)
+{
+	return v->failed || (v->acked_at == 0 && m->errors > v->errors);
+}
+
+/* The first `count` versions are past: the last of them is the base. Reads that were submitted between
+ * them may still be under way.
+ */
+static void base_advance(const struct model *m, struct block *b, unsigned count)
 {
 	if (count == 0)
 		return;
+	for (unsigned i = 0; i < count; i++)
+		if (in_doubt(m, &b->later[i]))
+			b->doubtful_id = b->later[i].id;
 	b->base = b->later[count - 1].content;
 	b->later_count -= count;
 	memmove(b->later, b->later + count, b->later_count * sizeof(*b->later));
@@ -122,7 +133,7 @@ static void write_acked(struct model *m, uint32_t block, uint32_t id, bool durab
 		return; /* a later one is durable already */
 	v->acked_at = m->acks;
 	if (durable)
-		base_advance(b, (unsigned)(v - b->later) + 1);
+		base_advance(m, b, (unsigned)(v - b->later) + 1);
 }
 
 void model_write_done(struct model *m, uint32_t first, uint32_t count, uint32_t id, bool durable)
@@ -153,20 +164,20 @@ uint64_t model_flush(const struct model *m)
 	return m->acks;
 }
 
-static void block_flushed(struct block *b, uint64_t flush)
+static void block_flushed(const struct model *m, struct block *b, uint64_t flush)
 {
 	unsigned past = 0;
 
 	for (unsigned i = 0; i < b->later_count; i++)
 		if (b->later[i].acked_at > 0 && b->later[i].acked_at <= flush)
 			past = i + 1;
-	base_advance(b, past);
+	base_advance(m, b, past);
 }
 
 void model_flush_done(struct model *m, uint64_t flush)
 {
 	for (uint32_t i = 0; i < m->blocks; i++)
-		block_flushed(&m->block[i], flush);
+		block_flushed(m, &m->block[i], flush);
 }
 
 void model_shut(struct model *m)
@@ -241,17 +252,13 @@ void model_expect(const struct model *m, uint32_t block, struct expectation *ret
 	};
 }
 
-/* A write that has not ended yet may have failed in part. */
-static bool in_doubt(const struct model *m, const struct version *v)
-{
-	return v->failed || (v->acked_at == 0 && m->errors > v->errors);
-}
-
 /* Whether what a read was to see came to be: the write before it may have failed meanwhile. */
 static bool still_expected(const struct model *m, uint32_t block, const struct expectation *e)
 {
 	const struct version *v = version_find(&m->block[block], e->id);
 
+	if (!v && e->id != 0 && e->id <= m->block[block].doubtful_id)
+		return false;
 	return e->known && !(v && in_doubt(m, v));
 }
 

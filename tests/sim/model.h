@@ -53,6 +53,7 @@ struct block {
 	struct content live; /* what the next read is to see */
 	uint32_t live_id;    /* of the write that made it; 0: none of this life */
 	bool live_known;
+	uint32_t doubtful_id; /* of the last write in doubt that a durable one went past */
 	bool may_fail; /* verification, while base or later versions from before are possible */
 	bool may_tear;
 };
