@@ -436,11 +436,16 @@ struct intact_status {
  * one has opened the volume again: in mode J a write is done when it is in the journal on the device,
  * not only in the one in memory. (In mode B what has been written is there in any case; in mode D
  * blocks of the last moments may not match their tags then, as after any crash.)
+ *
+ * INTACT_OPEN_DIRECT is for who has a page cache above the volume, or swaps on it: I/O on a block device
+ * that knows sectors of 512 bytes goes past the page cache, whose memory might only be had by more
+ * such I/O. The buffers of all requests must be aligned to 512 bytes.
  */
 #define INTACT_OPEN_READ_ONLY (1u << 0)
 #define INTACT_OPEN_OWN_LOOP  (1u << 1)
 #define INTACT_OPEN_CORRUPT   (1u << 2)
 #define INTACT_OPEN_OUTLIVED  (1u << 3)
+#define INTACT_OPEN_DIRECT    (1u << 4)
 int intact_open(const struct intact_params *params, unsigned flags, const struct intact_log *log,
 		struct intact **ret);
 

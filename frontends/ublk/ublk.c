@@ -416,6 +416,7 @@ static int ublk_forget(const char *directory, int64_t id, const struct intact_lo
 
 const struct frontend frontend_ublk = {
 	.name = "ublk",
+	.is_direct = true, /* whole pages, and whole blocks of them */
 	.probe = ublk_probe,
 	.start = ublk_start,
 	.device = ublk_device,

@@ -57,6 +57,7 @@ struct intact {
 	bool own_loop;		/* the caller runs it */
 	bool opens_corrupt;
 	bool is_outlived;
+	bool direct;
 	struct io_file *device;
 	struct io_file *data_device; /* or NULL */
 	struct io_context *io;

@@ -41,7 +41,8 @@ static void random_bytes(void *opaque, void *to, size_t bytes)
 
 static int open_devices(struct intact *v, const struct intact_params *params, bool read_only)
 {
-	unsigned flags = IO_FILE_LOCK | (read_only ? 0 : IO_FILE_WRITE);
+	unsigned flags =
+		IO_FILE_LOCK | (read_only ? 0 : IO_FILE_WRITE) | (v->direct ? IO_FILE_DIRECT : 0);
 	int err;
 
 	if (!params->device) {
@@ -209,6 +210,7 @@ static int create(unsigned flags, const struct intact_log *log, struct intact **
 	v->own_loop = flags & INTACT_OPEN_OWN_LOOP;
 	v->opens_corrupt = flags & INTACT_OPEN_CORRUPT;
 	v->is_outlived = flags & INTACT_OPEN_OUTLIVED;
+	v->direct = flags & INTACT_OPEN_DIRECT;
 	v->asleep = v->own_loop;
 	v->fd = -1;
 	queue_init(&v->queue);

@@ -68,6 +68,9 @@ struct io_ops {
 int io_context_open_on(const struct io_ops *ops, void *backend, unsigned depth,
 		       struct io_context **ret);
 
+/* The descriptor for this one. */
+int io_fd(const struct io *io);
+
 /* One attempt by a system call: what that returned, or negative errno. */
 int64_t io_attempt(const struct io *io);
 

@@ -4,12 +4,14 @@
  */
 #include "base/cleanup.h"
 #include "base/message.h"
+#include "base/num.h"
 #include "io/backend.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,6 +23,7 @@
 
 struct io_file {
 	int fd;
+	int direct_fd; /* the same device past the page cache; -1: none */
 	bool block_device;
 	bool in_memory;
 	dev_t numbers; /* of a block device */
@@ -96,6 +99,22 @@ static bool is_in_memory(int fd)
 	return fstatfs(fd, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
+/* Not for devices of larger blocks: a journal's sections begin at any sector. What cannot be had is
+ * done without.
+ */
+static int open_direct(const struct io_file *f, unsigned flags)
+{
+	int write = flags & IO_FILE_WRITE ? O_RDWR : O_RDONLY;
+	int block_bytes = 0;
+	char path[32];
+
+	if (!(flags & IO_FILE_DIRECT) || !f->block_device ||
+	    ioctl(f->fd, BLKSSZGET, &block_bytes) < 0 || block_bytes != (int)SECTOR_BYTES)
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	return open(path, write | O_DIRECT | O_CLOEXEC | O_NOCTTY);
+}
+
 int io_file_measure(struct io_file *f, const struct intact_log *log)
 {
 	struct stat st;
@@ -144,6 +163,7 @@ int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
 	err = lock(fd, flags, path, log) ?: identify(f, log);
 	if (err)
 		return err;
+	f->direct_fd = open_direct(f, flags);
 	(void)TAKE_FD(fd);
 	*ret = TAKE_PTR(f);
 	return 0;
@@ -153,6 +173,8 @@ void io_file_close(struct io_file *f)
 {
 	if (!f)
 		return;
+	if (f->direct_fd >= 0)
+		close(f->direct_fd);
 	close(f->fd);
 	free(f);
 }
@@ -191,9 +213,25 @@ bool io_file_is_in_memory(const struct io_file *f)
 	return f->in_memory;
 }
 
+static bool is_aligned(const struct io *io)
+{
+	uintptr_t bits = (uintptr_t)(io->offset + io->moved);
+
+	for (unsigned i = 0; i < io->iov_count; i++)
+		bits |= (uintptr_t)io->iov[i].iov_base | io->iov[i].iov_len;
+	return bits % SECTOR_BYTES == 0;
+}
+
+int io_fd(const struct io *io)
+{
+	const struct io_file *f = io->file;
+
+	return f->direct_fd >= 0 && io->op != IO_FLUSH && is_aligned(io) ? f->direct_fd : f->fd;
+}
+
 int64_t io_attempt(const struct io *io)
 {
-	int fd = io_file_fd(io->file);
+	int fd = io_fd(io);
 	off_t offset = (off_t)(io->offset + io->moved);
 	int count = (int)io->iov_count;
 	ssize_t got = -1;

@@ -97,6 +97,12 @@ int io_context_fd(struct io_context *c);
  */
 #define IO_FILE_WRITE (1u << 0)
 #define IO_FILE_LOCK  (1u << 1)
+
+/* Transfers on a block device whose logical blocks are sectors go past the page cache, if the memory
+ * is aligned to sectors. Those that are not go through it; the two kinds must not be under way at the
+ * same time in what lies within one page.
+ */
+#define IO_FILE_DIRECT (1u << 2)
 int io_file_open(const char *path, unsigned flags, const struct intact_log *log,
 		 struct io_file **ret);
 void io_file_close(struct io_file *f); /* takes NULL */

@@ -93,7 +93,7 @@ static void uring_close(void *backend)
 
 static void prepare(struct io_uring_sqe *sqe, const struct io *io)
 {
-	int fd = io_file_fd(io->file);
+	int fd = io_fd(io);
 	uint64_t offset = io->offset + io->moved;
 
 	switch (io->op) {

@@ -70,7 +70,7 @@ static int open_volume(char **words, bool read_only, struct intact **ret, bool *
 	err = intact_params_from_options(&params, options, count, &messages);
 	if (!err)
 		err = intact_open(&params,
-				  (read_only ? INTACT_OPEN_READ_ONLY : 0) |
+				  INTACT_OPEN_DIRECT | (read_only ? INTACT_OPEN_READ_ONLY : 0) |
 					  (frontend_ublk.is_outlived() ? INTACT_OPEN_OUTLIVED : 0),
 				  &messages, ret);
 	*ret_discards = params.allow_discards || params.allow_discards_keyed;
