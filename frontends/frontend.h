@@ -68,7 +68,8 @@ struct frontend {
 	bool (*in_use)(const void *instance); /* somebody has opened the device */
 
 	/* Takes the device away; requests under way come to their end first. Without `force`,
-	 * -EBUSY when somebody uses it, and nothing happens. After 0 the instance is gone.
+	 * -EBUSY when somebody uses it, and nothing happens, nor is said. After 0 the instance is
+	 * gone.
 	 */
 	int (*stop)(void *instance, bool force, const struct intact_log *log);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The front ends that this build has, in the order in which they are chosen. ublk comes last, for who
- * asks for it, until recovery and swapping have been seen to work (docs/ublk.md).
+ * The front ends that this build has, in the order in which they are chosen.
  */
 #include "frontend.h"
 
@@ -10,11 +9,11 @@
 #include <string.h>
 
 const struct frontend *const frontends[] = {
-#ifdef HAVE_FUSE
-	&frontend_fuse,
-#endif
 #ifdef HAVE_UBLK
 	&frontend_ublk,
+#endif
+#ifdef HAVE_FUSE
+	&frontend_fuse,
 #endif
 #ifdef HAVE_NBD
 	&frontend_nbd,

@@ -335,12 +335,15 @@ static int open_and_serve(struct daemon *d, int report_fd)
 
 	d->usable = !err && report(report_fd, 0);
 	if (!d->usable) {
-		(void)daemon_shut(d, true, &d->log);
+		/* The users of a device that has been taken over go on waiting, for somebody who can. */
+		if (d->recover_id == FRONTEND_ID_NONE || !d->instance)
+			(void)daemon_shut(d, true, &d->log);
 		if (err)
 			(void)report(report_fd, err);
 		return err ?: -EPIPE;
 	}
 	close(report_fd);
+	d->recover_id = FRONTEND_ID_NONE; /* ours now, to take away in the end */
 	if (chdir("/") < 0)
 		frontend_say(&d->log, INTACT_INFO, "cannot leave the directory: %s",
 			     strerror(errno));

@@ -292,8 +292,22 @@ static void link_path(const struct state *s, char path[static PATH_MAX])
 	(void)snprintf(path, PATH_MAX, LINKS "/%s", s->name);
 }
 
+/* Where a link leads to; false: it is none. */
+static bool read_link(int directory_fd, const char *path, char to[static PATH_MAX])
+{
+	ssize_t n = readlinkat(directory_fd, path, to, PATH_MAX - 1);
+
+	to[n < 0 ? 0 : n] = '\0';
+	return n >= 0;
+}
+
+/* What a process that died has left may be right as it is. */
 static int make_link(const char *path, const char *device, const struct intact_log *log)
 {
+	char to[PATH_MAX];
+
+	if (read_link(AT_FDCWD, path, to) && strcmp(to, device) == 0)
+		return 0;
 	if (access(path, F_OK) < 0) /* points to nothing, or is not there */
 		(void)unlink(path);
 	return symlink(device, path) < 0 ? refuse(log, "make", path) : 0;
@@ -324,15 +338,6 @@ int state_link_at(const struct state *s, const char *path, const char *device,
 	err = refuse(log, "remember", path);
 	(void)unlink(path);
 	return err;
-}
-
-/* Where a link leads to; false: it is none. */
-static bool read_link(int directory_fd, const char *path, char to[static PATH_MAX])
-{
-	ssize_t n = readlinkat(directory_fd, path, to, PATH_MAX - 1);
-
-	to[n < 0 ? 0 : n] = '\0';
-	return n >= 0;
 }
 
 /* Unless it points elsewhere: then it is another's. */

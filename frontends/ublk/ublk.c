@@ -387,10 +387,8 @@ static int ublk_stop(void *instance, bool force, const struct intact_log *log)
 {
 	struct device *d = instance;
 
-	if (!force && ublk_in_use(d)) {
-		frontend_say(log, INTACT_ERROR, "%s is in use", d->path);
+	if (!force && ublk_in_use(d))
 		return -EBUSY;
-	}
 	write_back_cache(d);
 	return destroy(d, force, log);
 }

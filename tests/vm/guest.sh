@@ -74,16 +74,36 @@ stop() {
 	exec {calls}>&- {answers}<&-
 }
 
+# ---- Volumes that are open
+
+# opened OPTION… VOLUME NAME: $device, $frontend and $pid are what `intact open` says
+# shellcheck disable=SC2034 # for who called
+opened() {
+	intact open --log /run/log "$@" >/run/opened || fail "intact open $*"
+	device=$(awk '$1 == "device:" {print $2}' /run/opened)
+	frontend=$(awk '$1 == "frontend:" {print $2}' /run/opened)
+	pid=$(awk '$1 == "pid:" {print $2}' /run/opened)
+}
+
+# refused STATUS TEXT COMMAND…: exits with that, and says that
+refused() {
+	local status=$1 text=$2 is=0
+	shift 2
+	"$@" >/run/out 2>/run/err || is=$?
+	[ "$is" = "$status" ] || fail "$*: exit status $is: $(cat /run/err)"
+	grep -q -- "$text" /run/err || fail "$*: $(cat /run/err)"
+}
+
 # verify DIRECTORY_OR_DEVICE FIO_OPTION…: random writes, read back and compared
 verify() {
-	local where=$1 target
+	local where=$1 target log=/run/fio.$BASHPID
 	shift
 	target=--filename=$where
 	[ ! -d "$where" ] || target=--directory=$where
 	fio --name=verify "$target" --rw=randwrite --verify=crc32c --verify_fatal=1 --direct=1 \
 		--ioengine=io_uring --iodepth=16 --bsrange=4k-64k --size=8m --group_reporting \
-		--randseed=1 --allrandrepeat=1 "$@" >/run/fio.log 2>&1 || {
-		head -n 20 /run/fio.log >&2
+		--randseed=1 --allrandrepeat=1 "$@" >"$log" 2>&1 || {
+		head -n 20 "$log" >&2
 		fail "fio on $where"
 	}
 }

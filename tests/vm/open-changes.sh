@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash disable=SC2154
+#
+# What is changed while a file system is mounted and written to: a loop device over FUSE grows, and the
+# file system with it; a ublk device of this kernel cannot, says so, and stays as it is; the mode
+# becomes another one.
+
+modprobe loop
+
+# begin FRONTEND FILE_SYSTEM: a volume, a file system, and a load on it
+begin() {
+	rm -f /v.img /run/enough
+	truncate -s 320M /v.img
+	intact format /v.img --integrity crc32c --sector-size 4096 >/dev/null
+	opened "--$1" /v.img v
+	mkfs."$2" -q "$device"
+	mount "$device" /mnt
+	sectors=$(blockdev --getsz "$device")
+	while [ ! -e /run/enough ]; do verify /mnt --size=1m; done &
+	load=$!
+}
+
+finish() {
+	touch /run/enough
+	wait $load
+	umount /mnt
+	intact close v
+	clean /v.img
+}
+
+begin fuse ext4
+truncate -s 360M /v.img
+intact resize v
+[ "$(blockdev --getsz "$device")" -gt $((sectors + 60000)) ] || fail "the device is as it was"
+resize2fs "$device" >/run/out 2>&1 || fail "$(cat /run/out)"
+[ "$(df -m /mnt | awk 'NR == 2 {print $2}')" -gt 300 ] || fail "the file system is as it was"
+intact change --integrity-no-journal v
+intact change --integrity-bitmap-mode v
+mkdir /mnt/later
+verify /mnt/later --size=1m
+finish
+say "fuse: ext4 has grown"
+
+begin fuse xfs
+truncate -s 400M /v.img
+intact resize v
+xfs_growfs /mnt >/run/out 2>&1 || fail "$(cat /run/out)"
+[ "$(df -m /mnt | awk 'NR == 2 {print $2}')" -gt 300 ] || fail "the file system is as it was"
+finish
+say "fuse: xfs has grown"
+
+begin ublk ext4
+truncate -s 360M /v.img
+refused 4 "cannot tell that a device has grown" intact resize v
+[ "$(blockdev --getsz "$device")" = "$sectors" ] || fail "the device has changed"
+[ "$(intact status --json v | jq .sectors)" = "$sectors" ] || fail "the volume has changed"
+intact change --integrity-bitmap-mode v
+[ "$(intact status --json v | jq -r .mode)" = bitmap ] || fail "$(intact status --json v)"
+intact change --integrity-journal v
+finish
+say "ublk: not grown, mode changed"
