@@ -416,9 +416,9 @@ struct intact_status {
 
 /* Activates the volume: replays its journal, or recovers by its bitmap. Nobody else can open it
  * until it is closed; but those who only read share it. Its loop, which calls `done`s and the log's
- * function, one at a time, has a thread of its own, and threads that wait in the calls below may run
- * it as well; unless the caller does (INTACT_OPEN_OWN_LOOP). The parameters are copied. An internal
- * hash "auto" is found out.
+ * function, one at a time, has a thread of its own, and threads that wait in the calls below, or lend
+ * themselves, may run it as well; unless the caller does (INTACT_OPEN_OWN_LOOP). The parameters are
+ * copied. An internal hash "auto" is found out.
  *
  *   -EBUSY                          somebody has opened it, or uses the device
  *   -EINVAL, -ENOKEY, -EMEDIUMTYPE  the parameters, alone or against the superblock
@@ -468,6 +468,12 @@ void intact_get_status(struct intact *v, struct intact_status *ret);
  * submits them; those that overlap keep it.
  */
 void intact_submit(struct intact *v, struct intact_request *req);
+
+/* The same, and lends the calling thread to the loop, which saves going to another one and back: when
+ * nobody runs the loop this does, and may call any `done`, until there is nothing to be done but to
+ * wait. It does not wait for the request either. For any thread but the loop's, so from no `done`.
+ */
+void intact_submit_and_run(struct intact *v, struct intact_request *req);
 
 /* For INTACT_OPEN_OWN_LOOP, all on the one thread that runs the loop: wait until intact_fd is
  * readable or it is intact_deadline_ns by CLOCK_MONOTONIC (UINT64_MAX: no matter when), then call

@@ -6,6 +6,10 @@
  * Nothing of the file is cached by the kernel (direct I/O): every read is verified, and every write is
  * with the volume when write(2) returns. As on a block device, opening it with O_TRUNC does nothing.
  *
+ * Requests of whole blocks, which those of most users are, go to the volume and are answered when it is
+ * done with them, on whichever thread that is; a worker waits for the others. While parts of blocks are
+ * written, which is to read those blocks, change and write them, no other write is under way.
+ *
  * A hole has to read as zeros, by fallocate(2) and for a loop device that zeroes by punching; a
  * discarded block of a volume does not promise that. So holes are written as zeros.
  */
@@ -17,6 +21,8 @@
 #include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fuse.h>
+#include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +54,11 @@ struct file {
 	uint32_t block_bytes;
 	struct fuse_session *session;
 	struct workers *workers;
+
+	pthread_mutex_t mutex; /* of what follows */
+	pthread_cond_t changed;
+	unsigned writes; /* under way */
+	bool alone;	 /* somebody writes parts of blocks, or is about to */
 
 	uint64_t bytes; /* atomic, as the following */
 	unsigned opens;
@@ -167,10 +178,99 @@ static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		f->ended(f->opaque);
 }
 
+/* ---- Reading and writing ---- */
+
+static void write_begin(struct file *f)
+{
+	pthread_mutex_lock(&f->mutex);
+	while (f->alone)
+		pthread_cond_wait(&f->changed, &f->mutex);
+	f->writes++;
+	pthread_mutex_unlock(&f->mutex);
+}
+
+static void write_end(struct file *f)
+{
+	pthread_mutex_lock(&f->mutex);
+	f->writes--;
+	if (f->alone && f->writes == 0)
+		pthread_cond_broadcast(&f->changed);
+	pthread_mutex_unlock(&f->mutex);
+}
+
+static void write_alone_begin(struct file *f)
+{
+	pthread_mutex_lock(&f->mutex);
+	while (f->alone)
+		pthread_cond_wait(&f->changed, &f->mutex);
+	f->alone = true;
+	while (f->writes > 0)
+		pthread_cond_wait(&f->changed, &f->mutex);
+	pthread_mutex_unlock(&f->mutex);
+}
+
+static void write_alone_end(struct file *f)
+{
+	pthread_mutex_lock(&f->mutex);
+	f->alone = false;
+	pthread_cond_broadcast(&f->changed);
+	pthread_mutex_unlock(&f->mutex);
+}
+
+static bool is_whole_blocks(const struct file *f, uint64_t bytes, uint64_t offset)
+{
+	return ((bytes | offset) & (f->block_bytes - 1)) == 0;
+}
+
+static void answer(fuse_req_t fuse, const struct intact_request *req)
+{
+	size_t bytes = req->sectors * 512;
+
+	if (req->result)
+		reply(fuse, req->result);
+	else if (req->op == INTACT_READ)
+		fuse_reply_buf(fuse, (const char *)req->buffer, bytes);
+	else if (req->op == INTACT_WRITE)
+		fuse_reply_write(fuse, bytes);
+	else
+		reply(fuse, 0);
+}
+
+static void done(struct intact_request *req)
+{
+	struct work *work = (struct work *)((uint8_t *)req - offsetof(struct work, request));
+
+	if (req->op == INTACT_WRITE || req->op == INTACT_WRITE_ZEROES)
+		write_end(file_of(work->fuse));
+	answer(work->fuse, req);
+	workers_give_back(work);
+}
+
+/* Whole blocks, or a flush. */
+static void hand_on(fuse_req_t req, enum intact_op op, uint64_t bytes, uint64_t offset)
+{
+	struct file *f = file_of(req);
+	struct work *work = workers_memory();
+
+	workers_keep(work);
+	work->fuse = req;
+	work->request = (struct intact_request){
+		.op = op,
+		.first_sector = offset / 512,
+		.sectors = bytes / 512,
+		.buffer = work->data,
+		.done = done,
+	};
+	if (op == INTACT_WRITE || op == INTACT_WRITE_ZEROES)
+		write_begin(f);
+	intact_submit_and_run(f->volume, &work->request);
+}
+
 static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
 	struct file *f = file_of(req);
+	uint8_t *buffer = workers_memory()->data;
 	uint64_t end = bytes_of(f);
 	uint64_t at = (uint64_t)offset;
 	size_t bytes = size;
@@ -186,11 +286,29 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		reply(req, -EINVAL);
 		return;
 	}
-	err = intact_pread(f->volume, workers_buffer(), bytes, at);
+	if (bytes > 0 && is_whole_blocks(f, bytes, at)) {
+		hand_on(req, INTACT_READ, bytes, at);
+		return;
+	}
+	err = intact_pread(f->volume, buffer, bytes, bytes > 0 ? at : 0);
 	if (err)
 		reply(req, err);
 	else
-		fuse_reply_buf(req, (const char *)workers_buffer(), bytes);
+		fuse_reply_buf(req, (const char *)buffer, bytes);
+}
+
+static void write_parts(fuse_req_t req, const char *data, size_t bytes, uint64_t offset)
+{
+	struct file *f = file_of(req);
+	int err;
+
+	write_alone_begin(f);
+	err = intact_pwrite(f->volume, data, bytes, offset, 0);
+	write_alone_end(f);
+	if (err)
+		reply(req, err);
+	else
+		fuse_reply_write(req, bytes);
 }
 
 static void on_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t offset,
@@ -200,7 +318,6 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	uint64_t end = bytes_of(f);
 	uint64_t at = (uint64_t)offset;
 	size_t bytes = size;
-	int err;
 
 	(void)ino;
 	(void)fi;
@@ -210,11 +327,11 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t si
 	}
 	if (bytes > end - at)
 		bytes = end - at;
-	err = intact_pwrite(f->volume, data, bytes, at, 0);
-	if (err)
-		reply(req, err);
+	if (bytes > 0 && is_whole_blocks(f, bytes, at) &&
+	    (const uint8_t *)data == workers_memory()->data)
+		hand_on(req, INTACT_WRITE, bytes, at);
 	else
-		fuse_reply_write(req, bytes);
+		write_parts(req, data, bytes, at);
 }
 
 static void on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -222,7 +339,22 @@ static void on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	(void)ino;
 	(void)datasync;
 	(void)fi;
-	reply(req, intact_flush(file_of(req)->volume));
+	hand_on(req, INTACT_FLUSH, 0, 0);
+}
+
+static void zero(fuse_req_t req, uint64_t bytes, uint64_t offset)
+{
+	struct file *f = file_of(req);
+	int err;
+
+	if (is_whole_blocks(f, bytes, offset)) {
+		hand_on(req, INTACT_WRITE_ZEROES, bytes, offset);
+		return;
+	}
+	write_alone_begin(f);
+	err = intact_write_zeroes(f->volume, bytes, offset, 0);
+	write_alone_end(f);
+	reply(req, err);
 }
 
 static void on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
@@ -248,7 +380,7 @@ static void on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 		reply(req, punch ? 0 : -ENOSPC);
 		return;
 	}
-	reply(req, intact_write_zeroes(f->volume, bytes < end - at ? bytes : end - at, at, 0));
+	zero(req, bytes < end - at ? bytes : end - at, at);
 }
 
 static void on_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -440,6 +572,8 @@ static void destroy(struct file *f)
 	if (f->session)
 		fuse_session_destroy(f->session);
 	(void)unlink(f->path);
+	pthread_cond_destroy(&f->changed);
+	pthread_mutex_destroy(&f->mutex);
 	free(f);
 }
 
@@ -450,6 +584,8 @@ static int create(struct intact *volume, const struct frontend_options *options,
 
 	if (!f)
 		return -ENOMEM;
+	pthread_mutex_init(&f->mutex, NULL);
+	pthread_cond_init(&f->changed, NULL);
 	f->volume = volume;
 	f->log = *log;
 	f->ended = options->ended;

@@ -15,15 +15,16 @@
 #define PAGE_BYTES    4096u
 #define HEADER_BYTES  (sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
 #define REQUEST_BYTES (TRANSFER_BYTES_MAX + PAGE_BYTES) /* the kernel wants room for a whole one */
-#define WORKER_BYTES  (PAGE_BYTES + REQUEST_BYTES + TRANSFER_BYTES_MAX)
+#define WORK_BYTES    (PAGE_BYTES + REQUEST_BYTES)
+#define THREADS_MIN   2u /* one may be running the volume's loop, or wait */
+#define THREADS_MAX   4u
 #define KICK_SIGNAL   SIGUSR1
 #define KICK_MS	      10
 
 struct worker {
 	struct workers *all;
 	pthread_t thread;
-	uint8_t *request;
-	uint8_t *reply;
+	struct work *work; /* NULL: it was kept */
 };
 
 struct workers {
@@ -32,33 +33,101 @@ struct workers {
 	void *opaque;
 	bool stopping;	 /* atomic */
 	bool told_ended; /* atomic */
+	unsigned count;	 /* of the threads that run */
+	struct worker threads[THREADS_MAX];
 	uint8_t *memory;
 	size_t memory_bytes;
-	unsigned count; /* that run */
-	struct worker worker[];
+	unsigned depth;
+
+	pthread_mutex_t mutex; /* of what stands below */
+	pthread_cond_t returned;
+	unsigned waiting;  /* for a return */
+	struct work *free; /* the one that was used last comes first: it is in some cache */
+	unsigned free_count;
+	struct work works[];
 };
 
 /* libfuse hands no pointer of ours to the handlers but the session's. */
 static _Thread_local struct worker *self;
-
-uint8_t *workers_buffer(void)
-{
-	return self->reply;
-}
-
-/* ---- A worker ---- */
 
 static bool is_stopping(const struct workers *w)
 {
 	return __atomic_load_n(&w->stopping, __ATOMIC_ACQUIRE);
 }
 
+/* ---- Memory ---- */
+
+struct work *workers_memory(void)
+{
+	return self->work;
+}
+
+void workers_keep(struct work *work)
+{
+	assert(work == self->work);
+	self->work = NULL;
+}
+
+void workers_give_back(struct work *work)
+{
+	struct workers *w = work->all;
+
+	pthread_mutex_lock(&w->mutex);
+	work->next = w->free;
+	w->free = work;
+	w->free_count++;
+	if (w->waiting > 0)
+		pthread_cond_signal(&w->returned);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+static void wait_for_return(struct workers *w)
+{
+	w->waiting++;
+	pthread_cond_wait(&w->returned, &w->mutex);
+	w->waiting--;
+}
+
+/* All of it comes back: requests end, whoever stops. */
+static struct work *take_memory(struct workers *w)
+{
+	struct work *work;
+
+	pthread_mutex_lock(&w->mutex);
+	while (!w->free)
+		wait_for_return(w);
+	work = w->free;
+	w->free = work->next;
+	w->free_count--;
+	pthread_mutex_unlock(&w->mutex);
+	return work;
+}
+
+static void wait_for_all(struct workers *w)
+{
+	pthread_mutex_lock(&w->mutex);
+	while (w->free_count < w->depth)
+		wait_for_return(w);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+/* ---- A worker ---- */
+
+/* What is written is behind the header of its request: that is put right before a page's beginning,
+ * so that the volume gets pages.
+ */
+static uint8_t *request_of(const struct work *work)
+{
+	static_assert(HEADER_BYTES < PAGE_BYTES, "the header fits before the data");
+	return work->data - HEADER_BYTES;
+}
+
 /* False: there will be none any more. */
 static bool take_request(struct worker *me)
 {
 	struct fuse_session *session = me->all->session;
-	struct fuse_buf buf = {.mem = me->request};
-	ssize_t n = read(fuse_session_fd(session), me->request, REQUEST_BYTES);
+	struct fuse_buf buf = {.mem = request_of(me->work)};
+	ssize_t n = read(fuse_session_fd(session), buf.mem, REQUEST_BYTES);
 
 	/* ENOENT: whoever made the request does not wait for it any more. */
 	if (n < 0)
@@ -74,18 +143,26 @@ static void tell_ended(struct workers *w)
 		w->ended(w->opaque);
 }
 
+static void take_requests(struct worker *me)
+{
+	while (!is_stopping(me->all)) {
+		me->work = me->work ?: take_memory(me->all);
+		if (take_request(me))
+			continue;
+		if (!is_stopping(me->all))
+			tell_ended(me->all);
+		return;
+	}
+}
+
 static void *work(void *opaque)
 {
 	struct worker *me = opaque;
 
 	self = me;
-	while (!is_stopping(me->all)) {
-		if (take_request(me))
-			continue;
-		if (!is_stopping(me->all))
-			tell_ended(me->all);
-		break;
-	}
+	take_requests(me);
+	if (me->work)
+		workers_give_back(me->work);
 	return NULL;
 }
 
@@ -94,16 +171,6 @@ static void *work(void *opaque)
 static void ignore(int signal)
 {
 	(void)signal;
-}
-
-/* What is written is behind the header of its request: that is put right before a page's beginning,
- * so that the volume gets pages.
- */
-static void give_memory(struct worker *me, uint8_t *memory)
-{
-	static_assert(HEADER_BYTES < PAGE_BYTES, "the header fits before the data");
-	me->request = memory + PAGE_BYTES - HEADER_BYTES;
-	me->reply = memory + PAGE_BYTES + REQUEST_BYTES;
 }
 
 /* They take the signal that wakes them from waiting and no other. */
@@ -121,17 +188,26 @@ static int start_thread(struct worker *me)
 	return -err;
 }
 
-static int start_all(struct workers *w, unsigned count)
+static unsigned threads_wanted(const struct workers *w)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned count = cores < THREADS_MAX ? (unsigned)cores : THREADS_MAX;
+
+	count = count > THREADS_MIN ? count : THREADS_MIN;
+	return count < w->depth ? count : w->depth;
+}
+
+static int start_all(struct workers *w)
 {
 	const struct sigaction action = {.sa_handler = ignore};
+	unsigned count = threads_wanted(w);
 
 	sigaction(KICK_SIGNAL, &action, NULL);
 	while (w->count < count) {
-		struct worker *me = &w->worker[w->count];
+		struct worker *me = &w->threads[w->count];
 		int err;
 
 		me->all = w;
-		give_memory(me, w->memory + (size_t)w->count * WORKER_BYTES);
 		err = start_thread(me);
 		if (err)
 			return err;
@@ -140,23 +216,28 @@ static int start_all(struct workers *w, unsigned count)
 	return 0;
 }
 
-static int take_memory(struct workers *w, unsigned count)
+static int map_memory(struct workers *w)
 {
 	void *memory;
 
-	w->memory_bytes = (size_t)count * WORKER_BYTES;
+	w->memory_bytes = (size_t)w->depth * WORK_BYTES;
 	memory = mmap(NULL, w->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	w->memory = memory;
+	for (unsigned i = 0; i < w->depth; i++) {
+		w->works[i].data = w->memory + (size_t)i * WORK_BYTES + PAGE_BYTES;
+		w->works[i].all = w;
+		workers_give_back(&w->works[i]);
+	}
 	return 0;
 }
 
-int workers_start(struct fuse_session *session, unsigned count, void (*ended)(void *opaque),
+int workers_start(struct fuse_session *session, unsigned depth, void (*ended)(void *opaque),
 		  void *opaque, struct workers **ret)
 {
-	struct workers *w = calloc(1, sizeof(*w) + count * sizeof(w->worker[0]));
+	struct workers *w = calloc(1, sizeof(*w) + depth * sizeof(w->works[0]));
 	int err;
 
 	if (!w)
@@ -164,8 +245,11 @@ int workers_start(struct fuse_session *session, unsigned count, void (*ended)(vo
 	w->session = session;
 	w->ended = ended;
 	w->opaque = opaque;
-	err = take_memory(w, count);
-	err = err ?: start_all(w, count);
+	w->depth = depth;
+	pthread_mutex_init(&w->mutex, NULL);
+	pthread_cond_init(&w->returned, NULL);
+	err = map_memory(w);
+	err = err ?: start_all(w);
 	if (err) {
 		workers_stop(w);
 		return err;
@@ -198,8 +282,12 @@ void workers_stop(struct workers *w)
 		return;
 	__atomic_store_n(&w->stopping, true, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < w->count; i++)
-		join(&w->worker[i]);
-	if (w->memory)
+		join(&w->threads[i]);
+	if (w->memory) {
+		wait_for_all(w);
 		munmap(w->memory, w->memory_bytes);
+	}
+	pthread_cond_destroy(&w->returned);
+	pthread_mutex_destroy(&w->mutex);
 	free(w);
 }

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The threads that take requests from a FUSE session, each with memory of its own.
+ * The threads that take requests from a FUSE session, and the memory of those requests.
+ *
+ * A thread does not stay with its request until that is answered: a handler that has handed it on
+ * keeps its memory (workers_keep), and the thread takes the next one into other memory. So a few
+ * threads do for any depth, which is the number of requests there is memory for; and few they should
+ * be, as the kernel wakes them in turn, whether one is enough or not.
  *
  * libfuse's own loops begin and end threads as they see need, and take memory then. Here all is taken
  * at the start; what is left is the request's descriptor, some 200 bytes, which libfuse allocates for
@@ -12,6 +17,7 @@
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
+#include <intact.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,14 +25,29 @@
 
 struct workers;
 
-/* `ended` is called by one of them when the kernel has ended the session, at most once. */
-int workers_start(struct fuse_session *session, unsigned count, void (*ended)(void *opaque),
+/* The memory of a request. */
+struct work {
+	uint8_t *data; /* TRANSFER_BYTES_MAX: what it writes is there, what it reads may go there */
+	struct intact_request request; /* for who keeps it */
+	fuse_req_t fuse;	       /* the same */
+	struct workers *all;
+	struct work *next;
+};
+
+/* depth: requests at once. `ended` is called by one of the threads when the kernel has ended the
+ * session, at most once.
+ */
+int workers_start(struct fuse_session *session, unsigned depth, void (*ended)(void *opaque),
 		  void *opaque, struct workers **ret);
 
 /* Requests under way come to their end. Takes NULL. */
 void workers_stop(struct workers *w);
 
-/* For a handler, on a worker: where TRANSFER_BYTES_MAX bytes that are read may be put. */
-uint8_t *workers_buffer(void);
+/* For a handler, on a worker: the memory of the request that it was called for. It is used again when
+ * the handler has returned, unless it is kept; then it has to be given back, on any thread.
+ */
+struct work *workers_memory(void);
+void workers_keep(struct work *work);
+void workers_give_back(struct work *work);
 
 #endif

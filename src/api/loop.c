@@ -8,10 +8,11 @@
  * then looks once more at all those places. Both do so by an exchange, and one of the two comes
  * first: either the loop sees what was put there, or the other one sees that it has to be woken.
  *
- * The loop has a thread, but it is not always that which runs it: who is about to wait for a request
- * and finds the loop asleep runs it himself, as a guest. When everything is in memory nothing has to
- * be waited for, and going to another thread and back would take longer than the request. One thread
- * runs at a time, the one that holds `running`; the loop's own lets go of it to sleep.
+ * The loop has a thread, but it is not always that which runs it: who is about to wait for a request,
+ * or lends his thread with it, and finds the loop asleep runs it himself, as a guest. When everything
+ * is in memory nothing has to be waited for, and going to another thread and back would take longer
+ * than the request. One thread runs at a time, the one that holds `running`; the loop's own lets go of
+ * it to sleep.
  */
 #include "api/api.h"
 
@@ -243,8 +244,9 @@ int loop_until_shut(struct intact *v)
 
 /* ---- Guests ---- */
 
-/* True: the loop's thread is to go on. A guest does not stay for the others' sake for long, and
- * leaves changes to that thread: they wait for their I/O.
+/* True: the loop's thread is to go on. A guest who waits does not stay for the others' sake for long;
+ * one who does not (waiter: NULL) stays until nothing can be done. Changes are left to that thread:
+ * they wait for their I/O.
  */
 static bool run_as_guest(struct intact *v, const struct waiter *waiter)
 {
@@ -252,7 +254,7 @@ static bool run_as_guest(struct intact *v, const struct waiter *waiter)
 
 	do {
 		while (turn(v)) {
-			if (waiter_is_told(waiter) && turns_left-- == 0)
+			if (waiter && waiter_is_told(waiter) && turns_left-- == 0)
 				return true;
 		}
 		if (must_change(v))
@@ -283,7 +285,8 @@ static bool become_guest(struct intact *v)
 	return false;
 }
 
-void loop_submit_and_wait(struct intact *v, struct intact_request *req, struct waiter *waiter)
+static void submit_and_run(struct intact *v, struct intact_request *req,
+			   const struct waiter *waiter)
 {
 	struct wakes told;
 	bool to_go_on = true;
@@ -299,7 +302,17 @@ void loop_submit_and_wait(struct intact *v, struct intact_request *req, struct w
 			io_wake(v->io);
 		wake_all(&told);
 	}
+}
+
+void loop_submit_and_wait(struct intact *v, struct intact_request *req, struct waiter *waiter)
+{
+	submit_and_run(v, req, waiter);
 	waiter_wait(waiter);
+}
+
+void intact_submit_and_run(struct intact *v, struct intact_request *req)
+{
+	submit_and_run(v, req, NULL);
 }
 
 /* ---- A thread of its own ---- */

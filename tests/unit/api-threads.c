@@ -88,7 +88,10 @@ static void submit_all(struct hand *h, enum intact_op op)
 			.done = told,
 			.opaque = s,
 		};
-		intact_submit(h->crew->volume, &s->req);
+		if (i % 2 == h->number % 2)
+			intact_submit(h->crew->volume, &s->req);
+		else
+			intact_submit_and_run(h->crew->volume, &s->req);
 	}
 	while (__atomic_load_n(&h->told, __ATOMIC_ACQUIRE) < DEPTH)
 		sched_yield();
