@@ -11,7 +11,7 @@ set -euo pipefail
 
 # By these and what they need. What a kernel has built in, or not at all, is left out.
 modules=(
-	ublk_drv loop nbd brd fuse ext4 xfs dm-mod dm-integrity dm-delay virtio_blk algif_hash
+	ublk_drv loop nbd brd fuse ext4 xfs dm-mod dm-integrity dm-delay dm-zero virtio_blk algif_hash
 	hmac cmac md5 sha1_generic sha256_generic sha256_ssse3 sha512_generic sha512_ssse3 sha3_generic
 	crc32_generic crc32c-intel crc32c-cryptopp xxhash_generic blake2b_generic
 	aes_generic aesni-intel cbc ctr ecb xts chacha_generic chacha-x86_64 crypto_simd

@@ -9,6 +9,7 @@
 
 wanted=$1
 late=(--digest-policy async --digest-driver "simulated:latency=20,lanes=8,jitter=50,reorder=10,busy=5")
+declare -A size=([ext4]=64M [xfs]=330M) # xfs takes no less than 300
 modprobe loop
 
 # round FILE_SYSTEM INTEGRITY FORMAT_OPTION OPEN_OPTION…
@@ -16,7 +17,7 @@ round() {
 	local fs=$1 integrity=$2 format=$3
 	shift 3
 	rm -f /v.img
-	truncate -s 340M /v.img
+	truncate -s "${size[$fs]}" /v.img
 	# shellcheck disable=SC2086 # one or none
 	intact format /v.img --integrity "$integrity" --sector-size 4096 $format >/dev/null
 	# shellcheck disable=SC2086
