@@ -40,6 +40,7 @@
 #define DEPTH_DEFAULT 16u
 #define DEPTH_MAX     256u
 #define RELEASE_TRIES 200 /* of 10 ms: for the loop device to let go of the file */
+#define LARGE_BYTES   (64u << 10)
 #define FILE_NAME     "volume"
 
 struct file {
@@ -54,6 +55,8 @@ struct file {
 	uint32_t block_bytes;
 	struct fuse_session *session;
 	struct workers *workers;
+
+	pthread_mutex_t large_reads; /* one at a time is being run by a worker */
 
 	pthread_mutex_t mutex; /* of what follows */
 	pthread_cond_t changed;
@@ -236,14 +239,36 @@ static void answer(fuse_req_t fuse, const struct intact_request *req)
 		reply(fuse, 0);
 }
 
-static void done(struct intact_request *req)
+static void finish(struct work *work)
 {
-	struct work *work = (struct work *)((uint8_t *)req - offsetof(struct work, request));
+	const struct intact_request *req = &work->request;
 
 	if (req->op == INTACT_WRITE || req->op == INTACT_WRITE_ZEROES)
 		write_end(file_of(work->fuse));
 	answer(work->fuse, req);
 	workers_give_back(work);
+}
+
+static void done(struct intact_request *req)
+{
+	struct work *work = (struct work *)((uint8_t *)req - offsetof(struct work, request));
+
+	if (__atomic_exchange_n(&work->state, WORK_DONE, __ATOMIC_ACQ_REL) == WORK_LEFT)
+		finish(work);
+}
+
+/* What is read goes to the kernel in a copy, which takes long when it is much: if it is there already,
+ * this thread does that when it has let go of the volume's loop, and another one runs the next
+ * request meanwhile. It would rather have had this thread run that as well, so it waits for its turn.
+ */
+static void run_large_read(struct file *f, struct work *work)
+{
+	work->state = WORK_HERE;
+	pthread_mutex_lock(&f->large_reads);
+	intact_submit_and_run(f->volume, &work->request);
+	pthread_mutex_unlock(&f->large_reads);
+	if (__atomic_exchange_n(&work->state, WORK_LEFT, __ATOMIC_ACQ_REL) == WORK_DONE)
+		finish(work);
 }
 
 /* Whole blocks, or a flush. */
@@ -261,9 +286,13 @@ static void hand_on(fuse_req_t req, enum intact_op op, uint64_t bytes, uint64_t 
 		.buffer = work->data,
 		.done = done,
 	};
+	work->state = WORK_LEFT;
 	if (op == INTACT_WRITE || op == INTACT_WRITE_ZEROES)
 		write_begin(f);
-	intact_submit_and_run(f->volume, &work->request);
+	if (op == INTACT_READ && bytes >= LARGE_BYTES)
+		run_large_read(f, work);
+	else
+		intact_submit_and_run(f->volume, &work->request);
 }
 
 static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
@@ -574,6 +603,7 @@ static void destroy(struct file *f)
 	(void)unlink(f->path);
 	pthread_cond_destroy(&f->changed);
 	pthread_mutex_destroy(&f->mutex);
+	pthread_mutex_destroy(&f->large_reads);
 	free(f);
 }
 
@@ -584,6 +614,7 @@ static int create(struct intact *volume, const struct frontend_options *options,
 
 	if (!f)
 		return -ENOMEM;
+	pthread_mutex_init(&f->large_reads, NULL);
 	pthread_mutex_init(&f->mutex, NULL);
 	pthread_cond_init(&f->changed, NULL);
 	f->volume = volume;

@@ -25,11 +25,19 @@
 
 struct workers;
 
+/* Who answers it. */
+enum work_state {
+	WORK_LEFT, /* whoever is told that it is done */
+	WORK_HERE, /* the thread that has submitted it looks after it still … */
+	WORK_DONE, /* … and will find that it is done */
+};
+
 /* The memory of a request. */
 struct work {
 	uint8_t *data; /* TRANSFER_BYTES_MAX: what it writes is there, what it reads may go there */
 	struct intact_request request; /* for who keeps it */
 	fuse_req_t fuse;	       /* the same */
+	enum work_state state;	       /* the same; atomic */
 	struct workers *all;
 	struct work *next;
 };
