@@ -9,7 +9,8 @@
 
 wanted=$1
 late=(--digest-policy async --digest-driver "simulated:latency=20,lanes=8,jitter=50,reorder=10,busy=5")
-declare -A size=([ext4]=64M [xfs]=330M) # xfs takes no less than 300
+# Below 300 MiB an xfs is not supported by those who made it.
+declare -A options=([ext4]="" [xfs]=--unsupported)
 modprobe loop
 
 # round FILE_SYSTEM INTEGRITY FORMAT_OPTION OPEN_OPTION…
@@ -17,13 +18,14 @@ round() {
 	local fs=$1 integrity=$2 format=$3
 	shift 3
 	rm -f /v.img
-	truncate -s "${size[$fs]}" /v.img
+	truncate -s 72M /v.img
 	# shellcheck disable=SC2086 # one or none
 	intact format /v.img --integrity "$integrity" --sector-size 4096 $format >/dev/null
 	# shellcheck disable=SC2086
 	opened "--$wanted" --integrity "$integrity" $format --allow-discards "$@" /v.img v
 	[ -b "$device" ] || fail "$device is no block device"
-	"mkfs.$fs" -q "$device"
+	# shellcheck disable=SC2086 # one or none
+	"mkfs.$fs" -q ${options[$fs]} "$device" >/run/out 2>&1 || fail "$(cat /run/out)"
 	mount "$device" /mnt
 	verify /mnt --size=3m
 	rm /mnt/verify*
