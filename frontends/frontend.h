@@ -52,7 +52,9 @@ struct frontend {
 	bool (*is_block)(const void *instance);
 	int64_t (*id)(const void *instance); /* to recover it by, or FRONTEND_ID_NONE */
 
-	/* The volume has `sectors` now. -EOPNOTSUPP: this kernel cannot tell the users of a device. */
+	/* The volume has `sectors` now. -EOPNOTSUPP: this kernel cannot tell the users of a device.
+	 * The path and the id stay.
+	 */
 	int (*resize)(void *instance, uint64_t sectors, const struct intact_log *log);
 
 	/* The volume takes discards from now on, or no longer. NULL: its users learn of that when the

@@ -31,6 +31,7 @@
 struct device {
 	struct control control;
 	struct intact *volume;
+	struct frontend_options options; /* without the strings, which are the caller's */
 	struct ublksrv_ctrl_dev_info info;
 	int fd; /* /dev/ublkcN; -1: not open */
 	struct queues *queues;
@@ -100,7 +101,8 @@ static unsigned at_most(unsigned number, unsigned max)
 	return number < max ? number : max;
 }
 
-static int add(struct device *d, const struct frontend_options *options,
+/* id: UINT32_MAX: any */
+static int add(struct device *d, uint32_t id, const struct frontend_options *options,
 	       const struct intact_log *log)
 {
 	unsigned queues = options->queues ? options->queues : QUEUES_DEFAULT;
@@ -111,7 +113,7 @@ static int add(struct device *d, const struct frontend_options *options,
 		.nr_hw_queues = (uint16_t)at_most(queues, UINT16_MAX),
 		.queue_depth = (uint16_t)at_most(depth, UBLK_MAX_QUEUE_DEPTH),
 		.max_io_buf_bytes = REQUEST_BYTES,
-		.dev_id = UINT32_MAX, /* any */
+		.dev_id = id,
 		.ublksrv_pid = getpid(),
 		.flags = wanted_flags(&d->control),
 	};
@@ -265,8 +267,8 @@ static int begin_serving(struct device *d, const struct frontend_options *option
 	return 0;
 }
 
-/* Also of what is half made. A device that was to be recovered and was not waits for the next one. */
-static int destroy(struct device *d, bool in_use, const struct intact_log *log)
+/* Also what is half made. A device that was to be recovered and was not waits for the next one. */
+static int take_away(struct device *d, bool in_use)
 {
 	int err = 0;
 
@@ -275,24 +277,35 @@ static int destroy(struct device *d, bool in_use, const struct intact_log *log)
 	if (d->is_started)
 		err = driver_stop(&d->control, d->info.dev_id);
 	queues_join(d->queues, !d->is_started || err);
+	d->queues = NULL;
+	d->is_started = false;
 	if (d->fd >= 0)
 		close(d->fd);
+	d->fd = -1;
 	if (d->is_ours && in_use)
 		err = driver_delete_in_use(&d->control, d->info.dev_id) ?: err;
 	else if (d->is_ours)
 		err = driver_delete(&d->control, d->info.dev_id) ?: err;
-	driver_close(&d->control);
-	if (err && err != -ENODEV)
-		complain(log, "take the device away", err);
-	free(d);
+	d->is_ours = false;
 	return err == -ENODEV ? 0 : err;
 }
 
-static int make(struct device *d, const struct frontend_options *options,
+static int destroy(struct device *d, bool in_use, const struct intact_log *log)
+{
+	int err = take_away(d, in_use);
+
+	driver_close(&d->control);
+	if (err)
+		complain(log, "take the device away", err);
+	free(d);
+	return err;
+}
+
+static int make(struct device *d, uint32_t id, const struct frontend_options *options,
 		const struct intact_log *log)
 {
 	bool is_new = options->recover_id == FRONTEND_ID_NONE;
-	int err = is_new ? add(d, options, log) : take_over(d, options, log);
+	int err = is_new ? add(d, id, options, log) : take_over(d, options, log);
 
 	if (err)
 		return err;
@@ -313,10 +326,12 @@ static int ublk_start(struct intact *volume, const struct frontend_options *opti
 	if (!d)
 		return -ENOMEM;
 	d->volume = volume;
+	d->options = *options;
+	d->options.name = d->options.directory = NULL;
 	d->fd = -1;
 	err = driver_open(&d->control, log);
 	err = err ?: may_use(&d->control, log);
-	err = err ?: make(d, options, log);
+	err = err ?: make(d, UINT32_MAX, options, log);
 	if (err) {
 		(void)destroy(d, false, NULL);
 		return err;
@@ -351,23 +366,46 @@ static bool ublk_is_outlived(void)
 	return !driver_is_unprivileged();
 }
 
-static int ublk_resize(void *instance, uint64_t sectors, const struct intact_log *log)
-{
-	struct device *d = instance;
-	int err;
-
-	if (!(d->info.flags & UBLK_F_UPDATE_SIZE)) {
-		frontend_say(log, INTACT_ERROR,
-			     "ublk: this kernel cannot tell that a device has grown (6.16 can)");
-		return -EOPNOTSUPP;
-	}
-	err = driver_update_size(&d->control, d->info.dev_id, sectors);
-	return err ? complain(log, "tell the device's size", err) : 0;
-}
-
 static bool ublk_in_use(const void *instance)
 {
 	return block_device_is_used(((const struct device *)instance)->path);
+}
+
+/* For nobody who would notice: a device of the same number. When there is none any more that is the
+ * end, as if somebody had taken it away.
+ */
+static int make_anew(struct device *d, const struct intact_log *log)
+{
+	uint32_t id = d->info.dev_id;
+	int err = take_away(d, false);
+
+	if (err)
+		complain(log, "take the device away", err);
+	d->options.recover_id = FRONTEND_ID_NONE;
+	err = err ?: make(d, id, &d->options, log);
+	if (err) {
+		(void)take_away(d, false);
+		d->options.ended(d->options.opaque);
+	}
+	return err;
+}
+
+static int ublk_resize(void *instance, uint64_t sectors, const struct intact_log *log)
+{
+	struct device *d = instance;
+	bool can_tell = d->info.flags & UBLK_F_UPDATE_SIZE;
+	int err;
+
+	if (!can_tell && ublk_in_use(d)) {
+		frontend_say(log, INTACT_ERROR,
+			     "ublk: before 6.16 a device gets another size only while nobody "
+			     "uses it");
+		return -EOPNOTSUPP;
+	}
+	if (!can_tell)
+		return make_anew(d, log);
+	err = driver_update_size(&d->control, d->info.dev_id, sectors);
+	return err ? complain(log, "tell the device's size", err) : 0;
 }
 
 /* What is in the page cache is on its way when the device is closed for the last time; but somebody

@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2154
 #
 # What is changed while a file system is mounted and written to: a loop device over FUSE grows, and the
-# file system with it; a ublk device of this kernel cannot, says so, and stays as it is; the mode
-# becomes another one.
+# file system with it; a ublk device of this kernel cannot, says so, and stays as it is until it has been
+# unmounted; the mode becomes another one.
 
 modprobe loop
 
@@ -51,11 +51,18 @@ say "fuse: xfs has grown"
 
 begin ublk ext4
 truncate -s 360M /v.img
-refused 4 "cannot tell that a device has grown" intact resize v
+refused 4 "only while nobody uses it" intact resize v
 [ "$(blockdev --getsz "$device")" = "$sectors" ] || fail "the device has changed"
 [ "$(intact status --json v | jq .sectors)" = "$sectors" ] || fail "the volume has changed"
 intact change --integrity-bitmap-mode v
 [ "$(intact status --json v | jq -r .mode)" = bitmap ] || fail "$(intact status --json v)"
 intact change --integrity-journal v
+touch /run/enough
+wait $load
+umount /mnt
+intact resize v
+[ "$(blockdev --getsz /dev/intact/v)" -gt $((sectors + 60000)) ] || fail "the device is as it was"
+mount /dev/intact/v /mnt
+verify /mnt --size=1m
 finish
-say "ublk: not grown, mode changed"
+say "ublk: grown between two mounts, mode changed"
