@@ -11,6 +11,8 @@ opened --ublk /v.img v
 mkfs.ext4 -q /dev/intact/v
 mount /dev/intact/v /mnt
 
+none_is_open() { [ -z "$(intact list)" ]; }
+
 load() {
 	while [ ! -e /run/enough ]; do verify /mnt --size=2m --fsync=16; done
 }
@@ -45,7 +47,7 @@ sleep 0.5
 verify /mnt --size=1m
 umount /mnt
 eventually test ! -e "$device"
-eventually test -z "$(intact list)"
+eventually none_is_open
 intact check /v.img >/dev/null
 say "deferred"
 
