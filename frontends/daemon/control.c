@@ -63,13 +63,20 @@ static int answer_status(struct daemon *d, struct json_object *request, struct j
 	return 0;
 }
 
+/* The volume tells its own log why it did not end well; but what had stopped it before it has told
+ * long ago.
+ */
 static int close_now(struct daemon *d, const struct intact_log *log)
 {
+	struct intact_status status;
 	int err;
 
-	log_copy_to(d->lines, log); /* the volume tells its own log why it did not end well */
+	intact_get_status(d->volume, &status);
+	log_copy_to(d->lines, log);
 	err = daemon_shut(d, false, log);
 	log_copy_to(d->lines, NULL);
+	if (d->over && status.failure)
+		frontend_say(log, INTACT_ERROR, "%s had stopped: %s", d->state.name, status.reason);
 	return err;
 }
 

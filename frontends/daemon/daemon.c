@@ -109,7 +109,8 @@ static bool makes_files(const struct frontend *f)
 /* As wished, or the best: block devices first, and a file where none can be had. */
 static int choose_frontend(struct daemon *d, bool *ret_block_device)
 {
-	const char *wanted = d->options.frontend;
+	const char *wanted =
+		d->options.file ? "fuse" : d->options.frontend; /* none else has files */
 
 	if (wanted && !frontend_find(wanted)) {
 		frontend_say(&d->log, INTACT_ERROR, "this build has no %s", wanted);

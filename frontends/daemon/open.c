@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#define DYING_TRIES 500 /* of 10 ms */
 
 static struct json_object *member(struct json_object *o, const char *key)
 {
@@ -352,6 +355,22 @@ static int listen_to(int fd, const struct intact_log *log)
 	return result;
 }
 
+/* It has let go of what it would say, but not yet of its lock, and may wait for its own device. */
+static void forget_dying(const struct state *s, const struct intact_log *log)
+{
+	const struct timespec a_while = {.tv_nsec = 10000000L};
+	struct json_object *dying = NULL;
+
+	if (state_read(s, log, &dying) == 0)
+		(void)forget_device(s, dying, log);
+	json_object_put(dying);
+	for (unsigned i = 0; i < DYING_TRIES; i++) {
+		if (daemon_forget(s->name, log) != -EBUSY)
+			return;
+		(void)nanosleep(&a_while, NULL);
+	}
+}
+
 static int run(const struct daemon_options *o, struct state *s, struct json_object *description,
 	       int64_t recover_id, const struct intact_log *log)
 {
@@ -376,7 +395,7 @@ static int run(const struct daemon_options *o, struct state *s, struct json_obje
 		return err;
 	frontend_say(log, INTACT_ERROR, "the process for %s has died before it was done", o->name);
 	if (recover_id == FRONTEND_ID_NONE)
-		(void)daemon_forget(o->name, log);
+		forget_dying(s, log);
 	return -EIO;
 }
 

@@ -37,6 +37,10 @@
 #define FOPEN_PARALLEL_DIRECT_WRITES (1 << 6) /* since Linux 6.2; older ones ignore it */
 #endif
 
+#ifndef FOPEN_NOFLUSH
+#define FOPEN_NOFLUSH (1 << 5) /* since Linux 5.16; older ones ignore it */
+#endif
+
 #define DEPTH_DEFAULT 16u
 #define DEPTH_MAX     256u
 #define RELEASE_TRIES 200 /* of 10 ms: for the loop device to let go of the file */
@@ -145,11 +149,14 @@ static void on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int whic
 		reply_attributes(req);
 }
 
-/* The answer is put together here, because libfuse has not had the second flag for long. */
+/* The answer is put together here, because libfuse has not had the flags for long. Closing the file asks
+ * for nothing: if we are killed while we have it open ourselves, we would wait in our exit for an
+ * answer of our own.
+ */
 static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	const struct fuse_open_out opened = {
-		.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
+		.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES | FOPEN_NOFLUSH,
 	};
 	struct file *f = file_of(req);
 
@@ -777,6 +784,9 @@ static int fuse_forget(const char *directory, int64_t id, const struct intact_lo
 
 	(void)id;
 	(void)snprintf(path, sizeof(path), "%s/" FILE_NAME, directory);
+	/* Whoever waits for an answer, the dying process itself maybe, learns that there will be none. */
+	if (geteuid() == 0)
+		(void)umount2(path, MNT_FORCE);
 	loop_detach_all(path, log);
 	err = unmount(path);
 	if (err)

@@ -72,6 +72,14 @@ ours 1 format -q -I hmac-sha256 image
 ours 1 format -q --integrity-inline image
 cmp image <(head -c 8M /dev/zero) || fail "something was written"
 
+# Not permitted: others could change what it keeps there.
+ours 0 format -q image
+mkdir -m 755 run
+INTACT_RUNTIME_DIR=$work/run ours 2 -v open image "no-$$"
+has err "not this user's alone"
+has out "Command failed with code -2 (no permission or bad passphrase)."
+[ -z "$(find run -mindepth 1)" ] || fail "something is left"
+
 ours 0 --version
 has out "integritysetup "
 ours 0 format --help

@@ -69,3 +69,37 @@ chmod 700 "$work/run"
 refused 4 "no volume named $name is open" close "$name"
 refused 4 "no volume named $name is open" status "$name"
 refused 2 'which volume?' close
+
+# A device that another has claimed, and a name that leads elsewhere.
+if [ "$(id -u)" -eq 0 ] && [ -w /dev/loop-control ] && command -v python3 >/dev/null; then
+	device='' # which is free by now
+	loop=$(losetup -f --show "$work/volume")
+	trap 'exec 8>&-; losetup -d "$loop" 2>/dev/null || :; close_all; rm -rf "$work"' EXIT
+	mkfifo "$work/until"
+	python3 -c '
+import os, sys
+claimed = os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)
+print("claimed", flush=True)
+open(sys.argv[2]).read()' "$loop" "$work/until" >"$work/holder" &
+	holder=$!
+	exec 8>"$work/until"
+	wait_for claimed "$work/holder"
+	not 4 'Device or resource busy' "${keyed[@]}" "$loop" "$name"
+	exec 8>&-
+	wait "$holder"
+	opened "${keyed[@]}" "$loop" "$name"
+	expect 0 close "$name"
+	losetup -d "$loop"
+	device=
+fi
+if [ "$(id -u)" -eq 0 ]; then
+	mkdir -p /dev/intact
+	echo another >"/dev/intact/$name"
+	expect 4 open "${keyed[@]}" "$work/volume" "$name"
+	sed -i '/no place for swap space/d' "$work/err"
+	one_line err
+	has err "cannot make /dev/intact/$name: File exists"
+	[ "$(cat "/dev/intact/$name")" = another ] || fail "it is overwritten"
+	rm "/dev/intact/$name"
+	gone
+fi
