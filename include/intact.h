@@ -434,8 +434,9 @@ struct intact_status {
  *
  * INTACT_OPEN_OUTLIVED is for who serves somebody that goes on when this process has died, and another
  * one has opened the volume again: in mode J a write is done when it is in the journal on the device,
- * not only in the one in memory. (In mode B what has been written is there in any case; in mode D
- * blocks of the last moments may not match their tags then, as after any crash.)
+ * not only in the one in memory; a discard may be forgotten. (In mode B what has been written is
+ * there in any case; in mode D blocks of the last moments may not match their tags then, as after any
+ * crash.)
  *
  * INTACT_OPEN_DIRECT is for who has a page cache above the volume, or swaps on it: I/O on a block device
  * that knows sectors of 512 bytes goes past the page cache, whose memory might only be had by more

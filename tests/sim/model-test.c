@@ -294,6 +294,25 @@ static void a_failed_write_stays_in_doubt_for_reads_under_way(void **state)
 	end(&f);
 }
 
+static void writes_are_bequeathed_and_discards_need_not_be(void **state)
+{
+	struct fixture f;
+	uint32_t written, discarded;
+
+	(void)state;
+	begin(&f);
+	written = write_block(&f, 0);
+	ack(&f, 0, written);
+	discarded = model_write(&f.model, 0, 1, WRITE_DISCARD);
+	ack(&f, 0, discarded);
+	model_bequeath(&f.model);
+	model_crash(&f.model, (struct damage){0});
+	assert_false(f.model.block[0].base.any);
+	assert_int_equal(f.model.block[0].base.key[0], written);
+	assert_int_equal(f.model.block[0].later_count, 1);
+	end(&f);
+}
+
 static void it_verifies_while_no_block_may_fail(void **state)
 {
 	struct fixture f;
@@ -332,6 +351,7 @@ int main(void)
 		cmocka_unit_test(rotten_blocks_fail_until_they_are_written),
 		cmocka_unit_test(a_failed_write_leaves_the_block_in_doubt),
 		cmocka_unit_test(a_failed_write_stays_in_doubt_for_reads_under_way),
+		cmocka_unit_test(writes_are_bequeathed_and_discards_need_not_be),
 		cmocka_unit_test(it_verifies_while_no_block_may_fail),
 	};
 

@@ -180,6 +180,20 @@ void model_flush_done(struct model *m, uint64_t flush)
 		block_flushed(m, &m->block[i], flush);
 }
 
+/* A discard may be forgotten: what it leaves is anything. */
+void model_bequeath(struct model *m)
+{
+	for (uint32_t i = 0; i < m->blocks; i++) {
+		struct block *b = &m->block[i];
+		unsigned past = 0;
+
+		for (unsigned j = 0; j < b->later_count; j++)
+			if (b->later[j].acked_at > 0 && !b->later[j].content.any)
+				past = j + 1;
+		base_advance(m, b, past);
+	}
+}
+
 void model_shut(struct model *m)
 {
 	model_flush_done(m, m->acks);
@@ -271,6 +285,8 @@ void model_check_read(struct model *m, uint32_t block, const struct expectation 
 	if (!still_expected(m, block, e) || e->content.any)
 		return;
 	model_content(m, block, bytes, tag, &found);
+	if (tag && tag_is_of(m, block, e->content.tag_key, tag))
+		found.tag_key = e->content.tag_key; /* no longer a candidate, perhaps */
 	if (!e->content.bad && content_equal(m, &found, &e->content))
 		return;
 	describe(m, &found, is, sizeof(is));

@@ -117,6 +117,9 @@ bool model_must_mismatch(const struct model *m, uint32_t block, const struct exp
 /* The volume's life ends without its doing. */
 void model_crash(struct model *m, struct damage damage);
 
+/* The process died, and left all writes that it had acknowledged to the next one. */
+void model_bequeath(struct model *m);
+
 /* The volume was shut down: all that was acknowledged is durable. */
 void model_shut(struct model *m);
 

@@ -474,7 +474,7 @@ static enum end choose_end(struct sim *s)
 static void bequeath(struct sim *s)
 {
 	if (s->surely && s->outlived && s->mode == 'J')
-		model_flush_done(&s->model, model_flush(&s->model));
+		model_bequeath(&s->model);
 }
 
 /* It has ended without a shutdown, or its shutdown has failed. */
