@@ -8,14 +8,16 @@ version=$("$INTACT" --version)
 [[ $version =~ ^intact\ [0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "the version is '$version'"
 
 screen() { # LINES ARGUMENT…
-	local lines=$1 longest
+	local lines=$1 text line
 	shift
 	expect 0 "$@"
 	empty err
 	has out 'Usage: intact'
-	[ "$(wc -l <"$work/out")" -le "$lines" ] || fail "more than $lines lines: $*"
-	longest=$(wc -L <"$work/out")
-	[ "$longest" -le 80 ] || fail "a line of $longest columns: $*"
+	mapfile -t text <"$work/out"
+	[ ${#text[@]} -le "$lines" ] || fail "more than $lines lines: $*"
+	for line in "${text[@]}"; do
+		[ ${#line} -le 80 ] || fail "a line of ${#line} columns: $*"
+	done
 }
 
 for word in --help -h '-?' help; do screen 24 "$word"; done

@@ -23,21 +23,22 @@ sums() {
 
 # one_line STREAM: exactly that.
 one_line() {
-	local lines
-	lines=$(wc -l <"$work/$1")
-	[ "$lines" -eq 1 ] || fail "$lines lines on std$1 instead of one"
+	local text
+	all_of "$1"
+	text=${text//[^$'\n']/}
+	[ ${#text} -eq 1 ] || fail "${#text} lines on std$1 instead of one"
 }
 
 # refused STATUS TEXT ARGUMENT…: the command ends so, with nothing on stdout, one line on stderr that
 # has TEXT in it, and every file among the arguments as it was.
 refused() {
-	local status=$1 text=$2 before
+	local status=$1 words=$2 before
 	shift 2
 	before=$(sums "$@")
 	expect "$status" "$@"
 	empty out
 	one_line err
-	has err "$text"
+	has err "$words"
 	[ "$(sums "$@")" = "$before" ] || fail "a file was changed: $*"
 }
 
