@@ -55,7 +55,7 @@ dies_everywhere() { # WHOM FIRST STEP OPTION…
 		! opens_unless_dead "$whom" "$moment" "$@" || break
 	done
 	echo "$whom $*: $moment"
-	[ "$moment" -gt 30 ] || fail "only $moment moments: death.c does not count"
+	[ "$moment" -gt 20 ] || fail "only $moment moments: death.c does not count"
 	asked .failure null
 	expect 0 close "$name"
 	nothing_left "after all"
