@@ -137,13 +137,12 @@ static void on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int whic
 {
 	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW |
 			  FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME;
+	const bool other_size = (which & FUSE_SET_ATTR_SIZE) && st->st_size != 0 &&
+				(uint64_t)st->st_size != bytes_of(file_of(req));
 
 	(void)ino;
 	(void)fi;
-	if ((which & FUSE_SET_ATTR_SIZE) && st->st_size != 0 &&
-	    (uint64_t)st->st_size != bytes_of(file_of(req)))
-		reply(req, -EPERM);
-	else if (which & ~(times | FUSE_SET_ATTR_SIZE))
+	if (other_size || (which & ~(times | FUSE_SET_ATTR_SIZE)))
 		reply(req, -EPERM);
 	else
 		reply_attributes(req);

@@ -47,11 +47,13 @@
 /* ---- Lists ---- */
 
 /* First in, first out, threaded through the members; works on any struct with a `next`. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type takes none */
 #define LIST(type)                                                                                 \
 	struct {                                                                                   \
 		type *first;                                                                       \
 		type *last;                                                                        \
 	}
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define list_push(list, item)                                                                      \
 	do {                                                                                       \
