@@ -85,7 +85,7 @@ struct frontend {
 extern const struct frontend *const frontends[];
 const struct frontend *frontend_find(const char *name); /* NULL: none of that name was built */
 
-/* One line for the log. */
+/* One line for the log. errno stays what it is. */
 void frontend_say(const struct intact_log *log, enum intact_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

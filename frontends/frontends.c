@@ -4,6 +4,7 @@
  */
 #include "frontend.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,7 @@ const struct frontend *frontend_find(const char *name)
 
 void frontend_say(const struct intact_log *log, enum intact_level level, const char *format, ...)
 {
+	int error = errno;
 	char text[512];
 	va_list args;
 
@@ -41,4 +43,5 @@ void frontend_say(const struct intact_log *log, enum intact_level level, const c
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	log->emit(log->opaque, level, text);
+	errno = error;
 }

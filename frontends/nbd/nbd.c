@@ -7,8 +7,8 @@
  * leaves a device behind when its server dies, connected to nothing; this way it goes with the process,
  * whatever ends that.
  */
+#include "../device-use.h"
 #include "../frontend.h"
-#include "../ublk/use.h"
 #include "server.h"
 
 #include <errno.h>

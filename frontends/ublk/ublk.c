@@ -5,10 +5,10 @@
  *	add, or begin recovery -> parameters -> queues fetch -> start, or end recovery
  *	stop -> queues have ended -> delete
  */
+#include "../device-use.h"
 #include "../frontend.h"
 #include "control.h"
 #include "queue.h"
-#include "use.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -228,18 +228,20 @@ static int open_character_device(struct device *d, const struct intact_log *log)
 {
 	char path[32];
 	bool wait_for_permission = d->info.flags & UBLK_F_UNPRIVILEGED_DEV;
+	int err = 0;
 
 	(void)snprintf(path, sizeof(path), "/dev/ublkc%u", d->info.dev_id);
 	for (unsigned i = 0; i < RETRIES; i++) {
 		d->fd = open(path, O_RDWR | O_CLOEXEC);
 		if (d->fd >= 0)
 			return 0;
-		if (errno != ENOENT && errno != EBUSY && !(errno == EACCES && wait_for_permission))
+		err = -errno;
+		if (err != -ENOENT && err != -EBUSY && !(err == -EACCES && wait_for_permission))
 			break;
 		pause_before_retry();
 	}
-	frontend_say(log, INTACT_ERROR, "cannot open %s: %s", path, strerror(errno));
-	return -errno;
+	frontend_say(log, INTACT_ERROR, "cannot open %s: %s", path, strerror(-err));
+	return err;
 }
 
 static int begin_serving(struct device *d, const struct frontend_options *options,

@@ -2,8 +2,8 @@
  *
  * Whether somebody uses a block device.
  */
-#ifndef INTACT_UBLK_USE_H
-#define INTACT_UBLK_USE_H
+#ifndef INTACT_DEVICE_USE_H
+#define INTACT_DEVICE_USE_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "use.h"
+#include "device-use.h"
 
 #include <ctype.h>
 #include <dirent.h>
