@@ -14,15 +14,15 @@
 
 struct queue {
 	struct intact_request *newest;
-	struct intact_request *oldest; /* the popping thread's */
-	struct intact_request stub;    /* in the list whenever nothing else would be */
+	struct intact_request *oldest;	/* the popping thread's */
+	struct intact_request sentinel; /* in the list whenever nothing else would be */
 };
 
 static inline void queue_init(struct queue *q)
 {
-	q->stub.next = NULL;
-	q->newest = &q->stub;
-	q->oldest = &q->stub;
+	q->sentinel.next = NULL;
+	q->newest = &q->sentinel;
+	q->oldest = &q->sentinel;
 }
 
 static inline void queue_push(struct queue *q, struct intact_request *req)
@@ -47,7 +47,7 @@ static inline struct intact_request *queue_pop(struct queue *q)
 	struct intact_request *oldest = q->oldest;
 	struct intact_request *next = queue_next(oldest);
 
-	if (oldest == &q->stub) {
+	if (oldest == &q->sentinel) {
 		if (!next)
 			return NULL;
 		q->oldest = next;
@@ -58,7 +58,7 @@ static inline struct intact_request *queue_pop(struct queue *q)
 		/* The last one can go only when another follows it. */
 		if (__atomic_load_n(&q->newest, __ATOMIC_ACQUIRE) != oldest)
 			return NULL;
-		queue_push(q, &q->stub);
+		queue_push(q, &q->sentinel);
 		next = queue_next(oldest);
 		if (!next)
 			return NULL;

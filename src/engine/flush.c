@@ -33,7 +33,7 @@ void flush_request(struct engine *e, struct intact_request *req)
 void flush_journalled(struct engine *e, struct intact_request *req)
 {
 	req->until = e->ring.added;
-	list_push(&e->flush.journalled, req);
+	list_push(&e->flush.committing, req);
 	commit_request(e);
 	e->progress = true;
 }
@@ -42,9 +42,9 @@ static void journalled_run(struct engine *e)
 {
 	struct flush *f = &e->flush;
 
-	while (f->journalled.first &&
-	       (e->failed || f->journalled.first->until <= e->commit.durable))
-		request_finish(e, list_pop(&f->journalled), e->failed ? -EIO : 0);
+	while (f->committing.first &&
+	       (e->failed || f->committing.first->until <= e->commit.durable))
+		request_finish(e, list_pop(&f->committing), e->failed ? -EIO : 0);
 }
 
 static void flush_over(struct engine *e, int result)

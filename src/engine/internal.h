@@ -321,11 +321,10 @@ enum flush_state {
 
 struct flush {
 	enum flush_state state;
-	LIST(struct intact_request) waiting; /* for the next cycle */
-	LIST(struct intact_request) running; /* for this one */
-	uint64_t until;			     /* the running ones wait for this of ring.added */
-	LIST(struct intact_request)
-	journalled;	 /* wait for their commit, each for its own `until` */
+	LIST(struct intact_request) waiting;	/* for the next cycle */
+	LIST(struct intact_request) running;	/* for this one */
+	uint64_t until;				/* the running ones wait for this of ring.added */
+	LIST(struct intact_request) committing; /* each until its own `until` is durable */
 	bool home_dirty; /* data or tags were written home since the last flush of the devices began */
 	struct tags_wait tags;
 	struct io flush[2];

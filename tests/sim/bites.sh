@@ -5,8 +5,10 @@
 # of the source, and expects a seed to fail.
 #
 #	bites.sh [--seeds N] [PATCH…]
+#	bites.sh --dry-run
 #
-# A patch that does not apply any more fails too: it is to be renewed, not dropped.
+# A patch that does not apply any more fails too: it is to be renewed, not dropped. With --dry-run that is
+# all that is looked at.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,6 +17,15 @@ seeds=20000
 if [ "${1:-}" = --seeds ]; then
 	seeds=$2
 	shift 2
+fi
+if [ "${1:-}" = --dry-run ]; then
+	for patch in "$here"/mutants/*.patch; do
+		patch --dry-run -s -d "$root" -p1 <"$patch" || {
+			echo "$(basename "$patch"): does not apply"
+			exit 1
+		}
+	done
+	exit
 fi
 [ $# -gt 0 ] || set -- "$here"/mutants/*.patch
 
