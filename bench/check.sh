@@ -25,7 +25,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 build=build
 dir=/dev/shm
-bytes=$((2 << 30))
+size=$((2 << 30))
 runs=7
 patience=120
 algorithms='crc32c sha256 hmac(sha256) sha512'
@@ -37,7 +37,7 @@ usage() {
 
 		  --build DIR           where the command was built (default: $build)
 		  --dir DIR             where the volume goes, a tmpfs (default: $dir)
-		  --size BYTES          of the volume (default: $bytes)
+		  --size BYTES          of the volume (default: $size)
 		  --runs N              of which the median is taken (default: $runs)
 		  --patience SECONDS    during which disturbed samples are repeated (default: $patience)
 		  --algorithms 'A B …'  (default: $algorithms)
@@ -45,49 +45,13 @@ usage() {
 	END
 }
 
-refuse() {
-	echo "check.sh: $*" >&2
-	exit 2
-}
-
-while [ $# -gt 0 ]; do
-	option=$1
-	case $option in
-	-h | --help)
-		usage
-		exit
-		;;
-	--build | --dir | --size | --runs | --patience | --algorithms | --blocks)
-		[ $# -ge 2 ] || refuse "$option needs a value"
-		declare "${option#--}=$2"
-		shift 2
-		;;
-	*)
-		usage >&2
-		exit 2
-		;;
-	esac
-done
-bytes=${size:-$bytes}
+. bench/functions.sh
+take_options 'build dir size runs patience algorithms blocks' "$@"
 
 intact=$build/cli/intact
-for tool in "$intact" "$build/bench/make-volume" "$build/bench/read-rate"; do
-	[ -x "$tool" ] || refuse "there is no $tool: run ./bootstrap build"
-done
-command -v jq >/dev/null || refuse "jq is not installed"
-
-# The volume lies in memory, and the rest of the machine wants some too.
-needed=$((bytes + (256 << 20)))
-free=$(($(df --output=avail -B1 "$dir" | tail -n 1)))
-[ "$free" -ge "$needed" ] ||
-	refuse "$dir has $((free >> 20)) MiB free, the volume needs $((needed >> 20)): try --size or --dir"
-if [ "$(stat -f -c %T "$dir")" = tmpfs ]; then
-	available=$(($(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo) << 10))
-	[ "$available" -ge "$needed" ] ||
-		refuse "$((available >> 20)) MiB of memory available, the volume needs $((needed >> 20))"
-else
-	echo "check.sh: $dir is no tmpfs: what is measured depends on its page cache" >&2
-fi
+needs_built "$intact" "$build/bench/make-volume" "$build/bench/read-rate"
+needs jq
+needs_memory $((size + (256 << 20))) # the rest of the machine wants some too
 
 work=$(mktemp -d "$dir/intact-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -128,9 +92,6 @@ sample() {
 	disturbed=$((disturbed + 1))
 }
 
-# From numbers on stdin.
-median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-
 # Of a driver in what `intact digests` has printed; - if it does not have the algorithm.
 digest_rate() {
 	jq -r --arg driver "$1" --arg block "$block" \
@@ -160,10 +121,10 @@ measure_once() {
 
 row() {
 	awk -v algorithm="$algorithm" -v block="$block" -v driver="$driver" -v cores="$cores" \
-		-v data="$data" -v file="$bytes" -v digest="$(median <"$work/digest")" \
-		-v openssl="$(median <"$work/openssl")" -v reading="$(median <"$work/read")" \
-		-v check="$(median <"$work/check")" \
-		-v by_openssl="$(median <"$work/check-openssl")" '
+		-v data="$data" -v file="$size" -v digest="$(pick <"$work/digest")" \
+		-v openssl="$(pick <"$work/openssl")" -v reading="$(pick <"$work/read")" \
+		-v check="$(pick <"$work/check")" \
+		-v by_openssl="$(pick <"$work/check-openssl")" '
 		function mb(rate) { return sprintf("%.0f", rate / 1e6) }
 		BEGIN {
 			check = data / check
@@ -193,7 +154,7 @@ measure() {
 
 	rm -f "$volume" "$work"/{digest,openssl,read,check,check-openssl}
 	touch "$work/check-openssl"
-	data=$(("$("$build/bench/make-volume" "$volume" "$bytes" "$algorithm" "$block" "${key[@]}")" * 512))
+	data=$(("$("$build/bench/make-volume" "$volume" "$size" "$algorithm" "$block" "${key[@]}")" * 512))
 	driver=$("${check[@]}" | jq -r .driver) # warms up, too
 	local run
 	for ((run = 0; run < runs; run++)); do
@@ -203,8 +164,8 @@ measure() {
 }
 
 cat <<END
-$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), $cores cores, Linux $(uname -r | cut -d. -f1,2);
-volume of $((bytes >> 20)) MiB; medians of $runs runs; MB/s of data; load before: $(cut -d' ' -f1 /proc/loadavg)
+$(machine);
+volume of $((size >> 20)) MiB; medians of $runs runs; MB/s of data; load before: $(cut -d' ' -f1 /proc/loadavg)
 
 | algorithm | block | driver | cores × digest | read | read, then digest | check | check / limit | cores × OpenSSL | check by openssl | check / (cores × OpenSSL) |
 |---|---|---|---|---|---|---|---|---|---|---|
@@ -215,5 +176,5 @@ for algorithm in $algorithms; do
 	done
 done
 echo
-echo "The process itself took $(median <"$work/start" | cut -d. -f1) ms besides (median)."
+echo "The process itself took $(pick <"$work/start" | cut -d. -f1) ms besides (median)."
 echo "$disturbed of $samples samples were disturbed by other processes"

@@ -17,7 +17,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 build=build
 dir=/dev/shm
-bytes=$((1 << 30))
+size=$((1 << 30))
 block=4096
 algorithm='hmac(sha256)'
 lanes=64
@@ -32,7 +32,7 @@ usage() {
 
 		  --build DIR         where the command was built (default: $build)
 		  --dir DIR           where the volume goes, a tmpfs (default: $dir)
-		  --size BYTES        of the volume (default: $bytes)
+		  --size BYTES        of the volume (default: $size)
 		  --algorithm NAME    (default: $algorithm)
 		  --block BYTES       512 or 4096 (default: $block)
 		  --lanes N           of the accelerator (default: $lanes)
@@ -42,43 +42,14 @@ usage() {
 	END
 }
 
-refuse() {
-	echo "digest-async.sh: $*" >&2
-	exit 2
-}
-
-while [ $# -gt 0 ]; do
-	option=$1
-	case $option in
-	-h | --help)
-		usage
-		exit
-		;;
-	--build | --dir | --size | --algorithm | --block | --lanes | --latencies | --threads | --runs)
-		[ $# -ge 2 ] || refuse "$option needs a value"
-		value=$2
-		shift 2
-		;;
-	*) refuse "unknown option $option" ;;
-	esac
-	case $option in
-	--build) build=$value ;;
-	--dir) dir=$value ;;
-	--size) bytes=$value ;;
-	--algorithm) algorithm=$value ;;
-	--block) block=$value ;;
-	--lanes) lanes=$value ;;
-	--latencies) latencies=$value ;;
-	--threads) threads=$value ;;
-	--runs) runs=$value ;;
-	esac
-done
+. bench/functions.sh
+take_options 'build dir size algorithm block lanes latencies threads runs' "$@"
 
 intact=$build/cli/intact
 rate=$build/bench/volume-rate
-for tool in "$intact" "$rate" "$build/bench/make-volume"; do
-	[ -x "$tool" ] || refuse "$tool is missing: ./bootstrap build"
-done
+needs_built "$intact" "$rate" "$build/bench/make-volume"
+needs jq
+needs_memory $((size + (256 << 20)))
 
 work=$(mktemp -d "$dir/intact-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -88,20 +59,15 @@ if [[ $algorithm == *'('* ]]; then
 	head -c 32 /dev/urandom >"$key"
 	keyed=(integrity-key-file="$key")
 fi
-sectors=$("$build/bench/make-volume" "$volume" "$bytes" "$algorithm" "$block" ${keyed:+"$key"})
+sectors=$("$build/bench/make-volume" "$volume" "$size" "$algorithm" "$block" ${keyed:+"$key"})
 blocks=$((sectors * 512 / block))
 
-median() { sort -n | awk '{a[NR] = $1} END {print a[int((NR + 1) / 2)]}'; }
-
-# check_rate BLOCKS OPTION…: blocks per second, from start to exit
+# check_rate BLOCKS OPTION…: blocks per second, by check's own clock
 check_rate() {
-	local count=$1 begun ended
+	local count=$1
 	shift
-	begun=$(date +%s%N)
-	"$intact" check --jobs 1 --to $((count * block / 512)) --integrity "$algorithm" \
-		"${keyed[@]/#/--}" "$@" "$volume" >/dev/null
-	ended=$(date +%s%N)
-	echo $((count * 1000000000 / (ended - begun)))
+	"$intact" check --json --jobs 1 --to $((count * block / 512)) --integrity "$algorithm" \
+		"${keyed[@]/#/--}" "$@" "$volume" | jq "$count / .seconds | floor"
 }
 
 # volume_rate read|write BLOCKS OPTION=VALUE…
@@ -119,7 +85,7 @@ measure() {
 		check) check_rate "$count" --digest-driver "$driver" --digest-depth "$depth" ;;
 		*) volume_rate "$what" "$count" digest-driver="$driver" digest-depth="$depth" ;;
 		esac
-	done | median
+	done | pick
 }
 
 plain=$("$intact" digests --json "$algorithm" | jq -r '.digests[] | select(.preferred).driver')

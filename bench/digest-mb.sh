@@ -13,7 +13,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 build=build
 dir=/dev/shm
-bytes=$((512 << 20))
+size=$((512 << 20))
 runs=5
 algorithms='sha256 hmac(sha256) sha512'
 block=4096
@@ -24,37 +24,19 @@ usage() {
 
 		  --build DIR           where the command was built (default: $build)
 		  --dir DIR             where the volume goes, a tmpfs (default: $dir)
-		  --bytes N             of the volume (default: $bytes)
+		  --size BYTES          of the volume (default: $size)
 		  --runs N              of which the median is taken (default: $runs)
 		  --algorithms 'A B …'  (default: $algorithms)
 	END
 }
 
-refuse() {
-	echo "digest-mb.sh: $*" >&2
-	exit 2
-}
-
-while [ $# -gt 0 ]; do
-	option=$1
-	case $option in
-	-h | --help)
-		usage
-		exit
-		;;
-	--build | --dir | --bytes | --runs | --algorithms)
-		[ $# -ge 2 ] || refuse "$option needs a value"
-		declare "${option#--}=$2"
-		shift 2
-		;;
-	*) refuse "unknown option $option" ;;
-	esac
-done
+. bench/functions.sh
+take_options 'build dir size runs algorithms' "$@"
 
 intact=$build/cli/intact
-for tool in "$intact" "$build/bench/volume-rate" "$build/bench/make-volume"; do
-	[ -x "$tool" ] || refuse "$tool is missing: ./bootstrap build"
-done
+needs_built "$intact" "$build/bench/volume-rate" "$build/bench/make-volume"
+needs jq taskset
+needs_memory $((size + (256 << 20)))
 
 work=$(mktemp -d "$dir/intact-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -62,9 +44,6 @@ head -c 32 /dev/urandom >"$work/key"
 core=$(taskset -pc $$ | sed 's/.*[:,-] *//') # the last of ours
 
 one_core() { taskset -c "$core" "$@"; }
-
-# From numbers on stdin.
-median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
 # in_memory: bytes per second of each driver, from memory, appended to $work/memory-DRIVER
 in_memory() {
@@ -98,14 +77,14 @@ measure_once() {
 	done
 }
 
-mb() { echo $(($(median <"$work/$1") / 1000000)); }
+mb() { echo $(($(pick <"$work/$1") / 1000000)); }
 
 measure() {
 	local run
 	key=()
 	[[ $algorithm != hmac* ]] || key=(integrity-key-file="$work/key")
 	rm -f "$work"/{volume,memory-*,check-*,read-*}
-	data=$(("$("$build/bench/make-volume" "$work/volume" "$bytes" "$algorithm" "$block" \
+	data=$(("$("$build/bench/make-volume" "$work/volume" "$size" "$algorithm" "$block" \
 		${key:+"$work/key"})" * 512))
 	check_rate mb >"$work/out" # warms up
 	for ((run = 0; run < runs; run++)); do
@@ -119,7 +98,7 @@ measure() {
 }
 
 cat <<END
-$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), one core; blocks of $block bytes; medians of $runs runs; MB/s
+$(machine), of which one is used; blocks of $block bytes; medians of $runs runs; MB/s
 
 | algorithm | OpenSSL, in memory | mb, in memory | check by OpenSSL | check by mb | read by OpenSSL | read by mb | mb / OpenSSL, in memory | check by mb / OpenSSL in memory | read by mb / OpenSSL in memory |
 |---|---|---|---|---|---|---|---|---|---|

@@ -38,35 +38,12 @@ usage() {
 	END
 }
 
-refuse() {
-	echo "format.sh: $*" >&2
-	exit 2
-}
-
-while [ $# -gt 0 ]; do
-	option=$1
-	case $option in
-	-h | --help)
-		usage
-		exit
-		;;
-	--build | --dir | --size | --sparse | --runs | --algorithms | --blocks)
-		[ $# -ge 2 ] || refuse "$option needs a value"
-		declare "${option#--}=$2"
-		shift 2
-		;;
-	*)
-		usage >&2
-		exit 2
-		;;
-	esac
-done
+. bench/functions.sh
+take_options 'build dir size sparse runs algorithms blocks' "$@"
 
 intact=$build/cli/intact
-[ -x "$intact" ] || refuse "there is no $intact: run ./bootstrap build"
-for tool in jq python3; do
-	command -v $tool >/dev/null || refuse "$tool is not installed"
-done
+needs_built "$intact"
+needs jq python3
 [ "$(stat -f -c %T "$dir")" != tmpfs ] || refuse "$dir is a tmpfs, whose writes nobody counts"
 free=$(($(df --output=avail -B1 "$dir" | tail -n 1)))
 [ "$free" -ge $((2 * size)) ] || refuse "$dir has $((free >> 20)) MiB free: try --size or --dir"
@@ -98,7 +75,7 @@ blank() {
 }
 
 # median COLUMN FILE
-median() { sort -g -k "$1,$1" "$2" | awk -v c="$1" '{ v[NR] = $c } END { print v[int((NR + 1) / 2)] }'; }
+median() { cut -d' ' -f "$1" "$2" | pick; }
 
 # through SECTORS OPTION…: zeros, as many as there is room for
 through() {

@@ -40,42 +40,15 @@ usage() {
 	END
 }
 
-refuse() {
-	echo "fuse.sh: $*" >&2
-	exit 2
-}
-
-while [ $# -gt 0 ]; do
-	option=$1
-	case $option in
-	-h | --help)
-		usage
-		exit
-		;;
-	--build | --dir | --size | --runs | --seconds | --algorithms | --modes | --others | --loads)
-		[ $# -ge 2 ] || refuse "$option needs a value"
-		declare "${option#--}=$2"
-		shift 2
-		;;
-	*)
-		usage >&2
-		exit 2
-		;;
-	esac
-done
+. bench/functions.sh
+take_options 'build dir size runs seconds algorithms modes others loads' "$@"
 
 intact=$build/cli/intact
-[ -x "$intact" ] || refuse "there is no $intact: run ./bootstrap build"
-for tool in nbdkit nbdfuse qemu-storage-daemon fusermount3 fio jq; do
-	command -v "$tool" >/dev/null || refuse "$tool is not installed"
-done
+needs_built "$intact"
+needs nbdkit nbdfuse qemu-storage-daemon fusermount3 fio jq
 [ -w /dev/fuse ] || refuse "/dev/fuse is not there, or not for this user"
-needed=$((2 * size + (512 << 20)))
-free=$(($(df --output=avail -B1 "$dir" | tail -n 1)))
-[ "$free" -ge "$needed" ] ||
-	refuse "$dir has $((free >> 20)) MiB free, $((needed >> 20)) are needed: try --size or --dir"
-[ "$(stat -f -c %T "$dir")" = tmpfs ] ||
-	echo "fuse.sh: $dir is no tmpfs: what is measured depends on its page cache" >&2
+needs_memory $((2 * size + (512 << 20)))
+. bench/turns.sh
 
 servers=()
 serving=
@@ -106,12 +79,10 @@ is_mounted() { mountpoint -q "$mount"; }
 
 is_not_mounted() { ! is_mounted; }
 
-declare -A mode_option=([J]='' [D]=--integrity-no-journal [B]=--integrity-bitmap-mode)
-
-# serve TARGET: one of the others, or a mode. What fio is to open is in `served`.
+# serve TARGET: one of the others, or a mode
 serve() {
+	local served=$mount
 	serving=$1
-	served=$mount
 	case $1 in
 	qemu)
 		in_background qemu-storage-daemon \
@@ -132,6 +103,7 @@ serve() {
 		served=$(jq -r .device "$work/said")
 		;;
 	esac
+	fio_target=(--filename="$served" --ioengine=libaio --direct=1)
 }
 
 # The others end when nothing is mounted any more; nbdkit and QEMU when they are told to.
@@ -151,119 +123,7 @@ stop() {
 	serving=
 }
 
-# ---- Measuring
+# Above both, although they verify nothing.
+wanted() { echo 1; }
 
-run_fio() { # LOAD
-	local rw=${1%-*} depth=${1##*-} more=(--bs=1m)
-	[[ $rw != rand* ]] || more=(--bs=4k --norandommap --randrepeat=0)
-	fio --name=load --filename="$served" --ioengine=libaio --direct=1 --rw="$rw" \
-		--iodepth="$depth" --size="$((size / 100 * 95 >> 20))m" --time_based \
-		--ramp_time=250ms --runtime="$seconds" --output-format=json --output="$work/out" \
-		"${more[@]}" >"$work/fio" 2>&1 || refuse "fio: $(cat "$work/fio" "$work/out")"
-}
-
-# Requests of 4 KiB per second, or bytes per second.
-result_of() { # LOAD
-	local side="read" key=bw_bytes
-	[[ $1 != *write* ]] || side="write"
-	[[ $1 != rand* ]] || key=iops
-	jq -r ".jobs[0].$side.$key" "$work/out"
-}
-
-sample() { # TARGET LOAD
-	serve "$1"
-	run_fio "$2"
-	stop
-	result_of "$2" >>"$work/$1-$2"
-}
-
-# All of it is there before anybody measures: a hole is not a page of memory.
-fill() {
-	head -c "$size" /dev/zero | tr '\0' '\252' >"$work/file"
-	rm -f "$work/volume"
-	truncate -s "$size" "$work/volume"
-	"$intact" format --batch-mode --integrity "$algorithm" --sector-size 4096 "$work/volume" \
-		>/dev/null
-	head -c $((size / 100 * 95)) "$work/file" |
-		"$intact" write --integrity-no-journal --sector 0 "$work/volume" >/dev/null
-}
-
-# ---- Reporting
-
-name_of() { # LOAD
-	case $1 in
-	rand*) echo "4 KiB random ${1:4}, k/s" ;;
-	*) echo "1 MiB sequential $1, MB/s" ;;
-	esac | sed -E 's/(read|write)-([0-9]+)/\1, depth \2/'
-}
-
-# The middle one, or with LOWEST or HIGHEST one of those.
-pick() { sort -g | awk -v which="${1:-}" '{ v[NR] = $1 } END {
-	print v[which == "LOWEST" ? 1 : which == "HIGHEST" ? NR : int((NR + 1) / 2)] }'; }
-
-rate() { # TARGET LOAD
-	pick <"$work/$1-$2" | awk -v load="$2" \
-		'{ printf load ~ /^rand/ ? " %.1f |" : " %.0f |", $1 / (load ~ /^rand/ ? 1e3 : 1e6) }'
-}
-
-# Against the better of the others in the same turn.
-ratio() { # MODE LOAD
-	local ratios=$work/ratios other=() o
-	for o in $others; do other+=("$work/$o-$2"); done
-	paste "$work/$1-$2" "${other[@]}" | awk '{
-		best = $2
-		for (i = 3; i <= NF; i++)
-			best = $i > best ? $i : best
-		print $1 / best
-	}' >"$ratios"
-	awk -v ratio="$(pick <"$ratios")" -v low="$(pick LOWEST <"$ratios")" \
-		-v high="$(pick HIGHEST <"$ratios")" 'BEGIN {
-			printf " **%.2f**%s (%.2f–%.2f) |", ratio, (ratio > 1 ? " ✓" : ""), low, high
-		}'
-}
-
-heading() {
-	local target
-	echo
-	echo "### $algorithm, blocks of 4096 bytes"
-	echo
-	printf '| load |'
-	for target in $others; do printf ' %s |' "$target"; done
-	for target in $modes; do printf ' %s | %s / better |' "$target" "$target"; done
-	printf '\n|---|'
-	for target in $others; do printf -- '---|'; done
-	for target in $modes; do printf -- '---|---|'; done
-	echo
-}
-
-row() { # LOAD
-	local target
-	printf '| %s |' "$(name_of "$1")"
-	for target in $others; do rate "$target" "$1"; done
-	for target in $modes; do
-		rate "$target" "$1"
-		ratio "$target" "$1"
-	done
-	echo
-}
-
-measure() {
-	local load run target
-	rm -f "$work"/{qemu,nbdfuse,J,D,B}-*
-	fill
-	heading
-	for load in $loads; do
-		for ((run = 0; run < runs; run++)); do
-			for target in $others $modes; do sample "$target" "$load"; done
-		done
-		row "$load"
-	done
-}
-
-cat <<END
-$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo), $(nproc) cores, Linux $(uname -r | cut -d. -f1,2);
-$((size >> 20)) MiB; medians of $runs turns of $seconds s; load before: $(cut -d' ' -f1 /proc/loadavg)
-END
-for algorithm in $algorithms; do
-	measure
-done
+measure_all

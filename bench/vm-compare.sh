@@ -19,25 +19,9 @@ usage() {
 	END
 }
 
-refuse() {
-	echo "vm-compare.sh: $*" >&2
-	exit 2
-}
-
-while [ $# -gt 0 ]; do
-	case $1 in
-	-h | --help)
-		usage
-		exit
-		;;
-	--build | --seconds) [ $# -gt 1 ] || refuse "$1 needs a value" ;;&
-	--build) build=$2 ;;
-	--seconds) seconds=$2 ;;
-	*) refuse "$1 is no option (see --help)" ;;
-	esac
-	shift 2
-done
-[ -x "$build/cli/intact" ] || refuse "$build/cli/intact is not there: ./bootstrap build"
+. bench/functions.sh
+take_options 'build seconds' "$@"
+needs_built "$build/cli/intact"
 export INTACT_VM_KERNEL=${INTACT_VM_KERNEL:-$PWD/$build/vm} INTACT_REQUIRE_VM=1
 
 rows=$(tests/vm/vm.sh -m 640 -t 290 -p "$build/cli/intact" bench/vm-compare-guest.sh "$seconds")
