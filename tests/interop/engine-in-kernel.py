@@ -17,18 +17,17 @@ INTACT_REQUIRE_UML=1 fails where there is no User-Mode Linux, instead of 77.
 import concurrent.futures
 import json
 import os
-import pathlib
 import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True  # not into the source tree
 
 import kernel
 import matrix
+import sample
 from record import Record
 from volume import (CLEAN, DAMAGED, Failure, Intact, Superblock, expect, expect_consistent, ranges_of)
 
@@ -225,7 +224,8 @@ def attempt(what, v, *args):
         return None
 
 
-def run(guest, load, volumes, work):
+def run(guest, load, count, seed, work):
+    volumes = matrix.choose(count, seed, DIMENSIONS, possible, Volume)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         made = list(pool.map(lambda v: attempt(make, v, load, work / v.name), volumes))
     volumes = [v for v, done in zip(volumes, made) if done]
@@ -238,25 +238,5 @@ def run(guest, load, volumes, work):
     return 0 if all(made) and all(outcomes) else 1
 
 
-def main():
-    guest, load = sys.argv[1:3]
-    count = int(sys.argv[3]) if len(sys.argv) > 3 else 40
-    chance = str(time.time_ns() % 10**6)
-    seed = sys.argv[4] if len(sys.argv) > 4 else os.environ.get("INTACT_SEED", chance)
-    volumes, met = matrix.choose(count, seed, DIMENSIONS, possible, Volume)
-    print(f"seed {seed}: {count} volumes, {met} pairs of choices", flush=True)
-    keep = os.environ.get("INTACT_KEEP")
-    work = pathlib.Path(keep or tempfile.mkdtemp(prefix="intact-interop."))
-    try:
-        work.mkdir(exist_ok=True)
-        status = run(guest, load, volumes, work)
-    finally:
-        if not keep:
-            shutil.rmtree(work)
-    if status == 1:
-        print(f"again with: INTACT_SEED={seed}")
-    return status
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sample.main(2, 40, run))

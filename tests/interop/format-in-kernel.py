@@ -15,18 +15,15 @@ INTACT_REQUIRE_UML=1 fails where there is no User-Mode Linux, instead of 77.
 """
 
 import os
-import pathlib
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 
 sys.dont_write_bytecode = True  # not into the source tree
 
 import kernel
 import matrix
+import sample
 from volume import CLEAN, Failure, Intact, Superblock, expect, expect_consistent, ranges_of
 
 DIMENSIONS = matrix.DIMENSIONS | {
@@ -205,7 +202,8 @@ def attempt(what, v, *args):
         return None
 
 
-def run(guest, volumes, work):
+def run(guest, count, seed, work):
+    volumes = matrix.choose(count, seed, DIMENSIONS, possible, Volume)
     for v in volumes:
         prepare(v, work)
     begun = [v for v in volumes if v.what == "recalculating"]
@@ -223,25 +221,5 @@ def run(guest, volumes, work):
     return 0 if all(made) and all(outcomes) else 1
 
 
-def main():
-    guest = sys.argv[1]
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 60
-    chance = str(time.time_ns() % 10**6)
-    seed = sys.argv[3] if len(sys.argv) > 3 else os.environ.get("INTACT_SEED", chance)
-    volumes, met = matrix.choose(count, seed, DIMENSIONS, possible, Volume)
-    print(f"seed {seed}: {count} volumes, {met} pairs of choices", flush=True)
-    keep = os.environ.get("INTACT_KEEP")
-    work = pathlib.Path(keep or tempfile.mkdtemp(prefix="intact-interop."))
-    try:
-        work.mkdir(exist_ok=True)
-        status = run(guest, volumes, work)
-    finally:
-        if not keep:
-            shutil.rmtree(work)
-    if status == 1:
-        print(f"again with: INTACT_SEED={seed}")
-    return status
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sample.main(1, 60, run))

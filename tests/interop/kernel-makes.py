@@ -13,18 +13,14 @@ Environment: INTACT, the command. INTACT_SEED, as SEED. INTACT_KEEP, a directory
 INTACT_REQUIRE_UML=1 fails where there is no User-Mode Linux, instead of 77.
 """
 
-import os
-import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 
 sys.dont_write_bytecode = True  # not into the source tree
 
 import kernel
 import matrix
+import sample
 import volume
 from volume import (CLEAN, DAMAGED, NOT_A_VOLUME, Failure, Intact, Journal, Superblock, bad_sectors,
                     dirty_blocks, expect, expect_consistent, ranges_of)
@@ -145,26 +141,14 @@ def judge_all(volumes, work):
     return failed, seen
 
 
-def main():
-    guest = sys.argv[1]
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 75
-    chance = str(time.time_ns() % 10**6)
-    seed = sys.argv[3] if len(sys.argv) > 3 else os.environ.get("INTACT_SEED", chance)
-    volumes, met = matrix.choose(count, seed)
-    print(f"seed {seed}: {count} volumes, {met} pairs of choices", flush=True)
-    keep = os.environ.get("INTACT_KEEP")
-    work = pathlib.Path(keep or tempfile.mkdtemp(prefix="intact-interop."))
-    try:
-        work.mkdir(exist_ok=True)
-        status = kernel.run(guest, work, [v.script() for v in volumes])
-        if status != 0:
-            return status
-        failed, seen = judge_all(volumes, work)
-    finally:
-        if not keep:
-            shutil.rmtree(work)
+def run(guest, count, seed, work):
+    volumes = matrix.choose(count, seed)
+    status = kernel.run(guest, work, [v.script() for v in volumes])
+    if status != 0:
+        return status
+    failed, seen = judge_all(volumes, work)
     if failed:
-        print(f"{failed} of {count} volumes failed; again with: INTACT_SEED={seed}")
+        print(f"{failed} of {count} volumes failed")
         return 1
     # A matrix in which nothing is damaged, or nothing else, would show little.
     if count >= 75 and (seen.get("clean", 0) < 20 or seen.get("damaged", 0) < 10):
@@ -174,4 +158,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sample.main(1, 75, run))

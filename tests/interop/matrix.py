@@ -288,4 +288,5 @@ def choose(count, seed, dimensions=None, is_possible=possible, make=Volume):
         best = max(candidates, key=lambda c: len(pairs(c) - met))
         met |= pairs(best)
         volumes.append(make(number, best, dice))
-    return volumes, len(met)
+    print(f"{len(met)} pairs of choices", flush=True)
+    return volumes

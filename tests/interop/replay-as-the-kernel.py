@@ -14,17 +14,15 @@ Environment: as for kernel-makes.py.
 
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 
 sys.dont_write_bytecode = True  # not into the source tree
 
 import kernel
 import matrix
+import sample
 import volume
 from volume import (CLEAN, DAMAGED, Failure, Intact, Journal, Superblock, bad_sectors, dirty_blocks,
                     expect, ranges_of)
@@ -172,7 +170,8 @@ def attempt(what, v, directory):
         return False, False
 
 
-def run(guest, volumes, work):
+def run(guest, count, seed, work):
+    volumes = matrix.choose(count, seed, DIMENSIONS, possible, Volume)
     status = kernel.run(guest, work, [v.script() for v in volumes])
     if status != 0:
         return status
@@ -189,25 +188,5 @@ def run(guest, volumes, work):
     return 0 if all(done for done, _ in outcomes) else 1
 
 
-def main():
-    guest = sys.argv[1]
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 26
-    chance = str(time.time_ns() % 10**6)
-    seed = sys.argv[3] if len(sys.argv) > 3 else os.environ.get("INTACT_SEED", chance)
-    volumes, met = matrix.choose(count, seed, DIMENSIONS, possible, Volume)
-    print(f"seed {seed}: {count} volumes, {met} pairs of choices", flush=True)
-    keep = os.environ.get("INTACT_KEEP")
-    work = pathlib.Path(keep or tempfile.mkdtemp(prefix="intact-interop."))
-    try:
-        work.mkdir(exist_ok=True)
-        status = run(guest, volumes, work)
-    finally:
-        if not keep:
-            shutil.rmtree(work)
-    if status == 1:
-        print(f"again with: INTACT_SEED={seed}")
-    return status
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sample.main(1, 26, run))

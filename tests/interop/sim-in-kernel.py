@@ -13,18 +13,14 @@ Environment: INTACT_SEED, as SEED. INTACT_KEEP, a directory for the volumes. INT
 fails where there is no User-Mode Linux, instead of 77.
 """
 
-import os
-import pathlib
-import shutil
 import struct
 import subprocess
 import sys
-import tempfile
-import time
 
 sys.dont_write_bytecode = True  # not into the source tree
 
 import kernel
+import sample
 from volume import SECTOR, Failure, Superblock, expect
 
 ANYTHING, MAY_FAIL, MAY_TEAR = 1, 2, 4
@@ -133,24 +129,5 @@ def run(guest, sim, count, seed, work):
     return 0 if all(good) else 1
 
 
-def main():
-    guest, sim = sys.argv[1:3]
-    count = int(sys.argv[3]) if len(sys.argv) > 3 else 60
-    chance = str(time.time_ns() % 10**9)
-    seed = sys.argv[4] if len(sys.argv) > 4 else os.environ.get("INTACT_SEED", chance)
-    print(f"seed {seed}", flush=True)
-    keep = os.environ.get("INTACT_KEEP")
-    work = pathlib.Path(keep or tempfile.mkdtemp(prefix="intact-interop."))
-    try:
-        work.mkdir(exist_ok=True)
-        status = run(guest, sim, count, seed, work)
-    finally:
-        if not keep:
-            shutil.rmtree(work)
-    if status == 1:
-        print(f"again with: INTACT_SEED={seed}")
-    return status
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sample.main(2, 60, run))

@@ -16,16 +16,14 @@ INTACT_REQUIRE_UML=1 fails where there is no User-Mode Linux, instead of 77.
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 
 sys.dont_write_bytecode = True  # not into the source tree
 
 import kernel
 import matrix
+import sample
 from volume import Failure, expect
 
 MODES = {"J": "integrity-journal", "D": "integrity-no-journal", "B": "integrity-bitmap-mode"}
@@ -160,7 +158,8 @@ def attempt(what, v, *args):
         return False
 
 
-def run_all(guest, program, volumes, work):
+def run_all(guest, program, count, seed, work):
+    volumes = matrix.choose(count, seed, DIMENSIONS, possible, Volume)
     made = [v for v in volumes if attempt(make, v, program, work / v.name)]
     status = kernel.run(guest, work, [v.script() for v in made])
     if status != 0:
@@ -170,25 +169,5 @@ def run_all(guest, program, volumes, work):
     return 0 if len(good) == len(volumes) else 1
 
 
-def main():
-    guest, program = sys.argv[1:3]
-    count = int(sys.argv[3]) if len(sys.argv) > 3 else 24
-    chance = str(time.time_ns() % 10**6)
-    seed = sys.argv[4] if len(sys.argv) > 4 else os.environ.get("INTACT_SEED", chance)
-    volumes, met = matrix.choose(count, seed, DIMENSIONS, possible, Volume)
-    print(f"seed {seed}: {count} volumes, {met} pairs of choices", flush=True)
-    keep = os.environ.get("INTACT_KEEP")
-    work = pathlib.Path(keep or tempfile.mkdtemp(prefix="intact-interop."))
-    try:
-        work.mkdir(exist_ok=True)
-        status = run_all(guest, program, volumes, work)
-    finally:
-        if not keep:
-            shutil.rmtree(work)
-    if status == 1:
-        print(f"again with: INTACT_SEED={seed}")
-    return status
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sample.main(2, 24, run_all))
