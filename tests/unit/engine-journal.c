@@ -233,6 +233,34 @@ static void what_is_only_in_memory_supersedes_nothing(void **state)
 	rig_done(&r);
 }
 
+static const uint8_t *at_home(const struct rig *r, uint32_t block)
+{
+	uint64_t sector = (uint64_t)block * rig_block_sectors(r);
+
+	return r->disk[0] + geometry_data_sector(&r->geometry, sector) * RIG_SECTOR_BYTES;
+}
+
+/* … and of several that are committed, the last one. */
+static void of_those_that_are_committed_the_last_goes_home(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, &small);
+	r.params.journal_watermark_percent = 42; /* the third write is one too many */
+	rig_must_open(&r, 'J');
+	for (uint32_t version = 1; version < 3; version++)
+		assert_int_equal(rig_do(&r, &request, INTACT_WRITE, INTACT_FUA, 5, 1, version), 0);
+	r.meet = hold_journal;
+	memset(r.counts, 0, sizeof(r.counts));
+	assert_int_equal(rig_do(&r, &request, INTACT_WRITE, 0, 5, 3, 3), 0);
+	assert_int_equal(r.counts[RIG_DATA][1], 1);
+	assert_int_equal(rig_version(&r, at_home(&r, 5), 5), 2);
+	r.meet = NULL;
+	assert_int_equal(rig_shut(&r), 0);
+	rig_done(&r);
+}
+
 /* ---- Journals that fail ---- */
 
 static void *copy_disk(const struct rig *r)
@@ -422,6 +450,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_committed_is_gone_whole),
 		cmocka_unit_test(the_later_entry_of_a_block_wins),
 		cmocka_unit_test(what_is_only_in_memory_supersedes_nothing),
+		cmocka_unit_test(of_those_that_are_committed_the_last_goes_home),
 		cmocka_unit_test(a_bad_tag_is_refused_and_nothing_written),
 		cmocka_unit_test(a_bad_mac_is_refused_and_nothing_written),
 		cmocka_unit_test(a_bad_commit_id_is_refused_and_nothing_written),
