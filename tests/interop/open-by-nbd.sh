@@ -10,7 +10,7 @@
 here=$(cd "$(dirname "$0")" && pwd)
 status=0
 
-requires jq mkfs.ext4 resize2fs openssl
+requires insmod jq mkfs.ext4 nbd-client resize2fs openssl
 "$here/uml.sh" -m 256 -t 800 "$1" "$work" "$here/open-by-nbd-guest.sh" "$INTACT_EXE" "$INTACT_TEST_LIB" \
 	>"$work/out" 2>&1 || status=$?
 [ "$status" -ne 77 ] || skip "$(tail -n 1 "$work/out")"
