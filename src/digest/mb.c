@@ -29,10 +29,12 @@
 #define SLOTS		  64 /* messages in flight; more than there are lanes */
 #define STATE_BYTES_MAX	  64
 
+#define PIECE_BYTES (INTACT_DIGEST_PREFIX_BYTES_MAX + MESSAGE_BYTES_MAX)
+
 /* A message in flight. */
 struct slot {
-	_Alignas(64) uint8_t piece[INTACT_DIGEST_PREFIX_BYTES_MAX + MESSAGE_BYTES_MAX];
-	uint8_t digest[INTACT_DIGEST_BYTES_MAX];
+	_Alignas(64) uint8_t digest[INTACT_DIGEST_BYTES_MAX];
+	uint8_t *piece; /* PIECE_BYTES, never touched where messages have room before them */
 	struct intact_digest_batch *batch;
 	uint32_t index; /* of the message in its request */
 	struct slot *next_free;
@@ -44,6 +46,7 @@ struct mb {
 	IMB_MGR *manager;
 	size_t manager_bytes;
 	struct slot *slots;
+	uint8_t *pieces; /* of all slots */
 	struct slot *free_slots;
 	unsigned in_flight; /* messages */
 	void *single;	    /* libcrypto's instance */
@@ -193,10 +196,13 @@ static struct slot *slot_take(struct mb *m)
 static int slots_init(struct mb *m)
 {
 	m->slots = aligned_alloc(_Alignof(struct slot), SLOTS * sizeof(struct slot));
-	if (!m->slots)
+	m->pieces = aligned_alloc(64, SLOTS * PIECE_BYTES);
+	if (!m->slots || !m->pieces)
 		return -ENOMEM;
-	for (unsigned i = SLOTS; i-- > 0;)
+	for (unsigned i = SLOTS; i-- > 0;) {
+		m->slots[i].piece = m->pieces + (size_t)i * PIECE_BYTES;
 		slot_free(m, &m->slots[i]);
+	}
 	return 0;
 }
 
@@ -225,6 +231,7 @@ static void mb_close(void *instance)
 		digest_openssl_sha.close(m->single);
 	secret_wipe(m->manager, m->manager_bytes);
 	free(m->manager);
+	free(m->pieces);
 	free(m->slots);
 	secret_wipe(m, sizeof(*m));
 	free(m);

@@ -40,15 +40,18 @@
 
 static_assert(WINDOW >= 2 * JOBS_MAX * CHUNKS_PER_WORKER, "workers rarely wait for the window");
 
+struct range {
+	uint16_t first_block; /* within the chunk */
+	uint16_t blocks;
+	uint8_t reason; /* enum intact_bad_reason */
+};
+
+/* Small, and its ranges elsewhere: of a clean volume's window a few pages are touched. */
 struct result {
 	bool posted;
 	struct intact_check_counts counts; /* total unused */
 	uint32_t ranges;
-	struct {
-		uint16_t first_block; /* within the chunk */
-		uint16_t blocks;
-		uint8_t reason; /* enum intact_bad_reason */
-	} range[RANGES_PER_RESULT];
+	struct range *range; /* RANGES_PER_RESULT of them */
 };
 
 struct check {
@@ -69,6 +72,7 @@ struct check {
 	bool stop;
 	int error;
 	struct result *window; /* WINDOW of them */
+	struct range *ranges;  /* of all of them */
 
 	/* The caller's own. */
 	struct intact_check_counts counts;
@@ -658,6 +662,23 @@ static void done_locks(struct check *c)
 	pthread_mutex_destroy(&c->mutex);
 }
 
+static int window_init(struct check *c)
+{
+	c->window = calloc(WINDOW, sizeof(*c->window));
+	c->ranges = calloc((size_t)WINDOW * RANGES_PER_RESULT, sizeof(*c->ranges));
+	if (!c->window || !c->ranges)
+		return -ENOMEM;
+	for (size_t i = 0; i < WINDOW; i++)
+		c->window[i].range = c->ranges + i * RANGES_PER_RESULT;
+	return 0;
+}
+
+static void window_done(struct check *c)
+{
+	free(c->ranges);
+	free(c->window);
+}
+
 int intact_check(struct intact_view *v, const struct intact_check_options *options,
 		 struct intact_check_counts *ret_counts)
 {
@@ -672,16 +693,14 @@ int intact_check(struct intact_view *v, const struct intact_check_options *optio
 	init_chunks(&c, jobs);
 	jobs = (unsigned)min_u64(jobs, max_u64(c.chunks, 1));
 	workers = calloc(jobs, sizeof(*workers));
-	c.window = calloc(WINDOW, sizeof(*c.window));
-	if (!workers || !c.window) {
-		r = -ENOMEM;
-	} else {
+	r = workers ? window_init(&c) : -ENOMEM;
+	if (r == 0) {
 		init_locks(&c);
 		r = run(&c, workers, jobs);
 		done_locks(&c);
 	}
 	free(workers);
-	free(c.window);
+	window_done(&c);
 	*ret_counts = c.counts;
 	return r;
 }
