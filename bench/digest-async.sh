@@ -22,7 +22,7 @@ block=4096
 algorithm='hmac(sha256)'
 lanes=64
 latencies='50 200 1000'
-threads=1
+threads=$(nproc)
 runs=3
 waiting_blocks=5000
 

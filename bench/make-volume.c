@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Makes a volume for a benchmark or a test: an empty journal of one section, pseudo-random data,
- * and the tags that belong to it.
+ * Makes a volume for a benchmark or a test: an empty journal as large as format would make it,
+ * pseudo-random data, and the tags that belong to it.
  *
  *	make-volume [--from SECTOR] [--to SECTOR] FILE BYTES ALGORITHM BLOCK_BYTES [KEYFILE]
  *
@@ -108,7 +108,7 @@ static int format(struct volume *v, uint64_t block_bytes)
 	v->sb.flags = SB_FIXED_PADDING;
 	v->sb.log2_sectors_per_block = (uint8_t)log2_floor(block_bytes / SECTOR_BYTES);
 	v->sb.version = sb_version_for(v->sb.flags, false, false);
-	verdict = geometry_format(&v->sb, GEOMETRY_ONE_DEVICE, 0, v->bytes / SECTOR_BYTES, 0, 0, 1,
+	verdict = geometry_format(&v->sb, GEOMETRY_ONE_DEVICE, 0, v->bytes / SECTOR_BYTES, 0, 0, 0,
 				  0, &v->geometry);
 	if (verdict != GEOMETRY_GOOD) {
 		(void)fprintf(stderr, "make-volume: %s\n", geometry_explain(verdict));

@@ -5,7 +5,8 @@
  * did not take stay in the ring and are offered again.
  *
  * A file in memory never waits, but io_uring would not know and have another thread do the copying:
- * its I/O is done here and now.
+ * its I/O is done here, when the owner reaps, and not more at a time than the nearer caches hold. What
+ * the owner then does with it, or did before, it does with what is still there.
  *
  * Who sleeps polls the ring and an eventfd, by which others wake him. That they do not go through the
  * ring is what makes a wake-up certain: whoever reaps meanwhile takes completions away, but never it.
@@ -21,9 +22,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define IN_MEMORY_BYTES (256u << 10) /* at a time */
+
 struct uring {
 	struct io_uring ring;
-	struct io_list in_memory; /* done, to be reaped */
+	struct io_list in_memory; /* not begun */
 	int wake_fd;		  /* never waits */
 };
 
@@ -123,7 +126,6 @@ static void uring_start(void *backend, struct io *io)
 	struct io_uring_sqe *sqe;
 
 	if (io_file_is_in_memory(io->file)) {
-		io->result = io_attempt(io);
 		io_list_push(&u->in_memory, io);
 		return;
 	}
@@ -146,14 +148,25 @@ static void enter(struct uring *u, bool wait)
 	assert(is_passing(err));
 }
 
+static void attempt_in_memory(struct uring *u, struct io_list *finished)
+{
+	uint64_t bytes = 0;
+	struct io *io;
+
+	while (bytes < IN_MEMORY_BYTES && (io = io_list_pop(&u->in_memory)) != NULL) {
+		bytes += io->wanted - io->moved;
+		io->result = io_attempt(io);
+		io_list_push(finished, io);
+	}
+}
+
 static void uring_reap(void *backend, bool wait, struct io_list *finished)
 {
 	struct uring *u = backend;
 	struct io_uring_cqe *cqe;
 	struct io *io;
 
-	while ((io = io_list_pop(&u->in_memory)) != NULL)
-		io_list_push(finished, io);
+	attempt_in_memory(u, finished);
 	do {
 		enter(u, wait && !finished->first);
 		while (io_uring_peek_cqe(&u->ring, &cqe) == 0) {
