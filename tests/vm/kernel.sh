@@ -3,10 +3,11 @@
 #
 # Gets a kernel for vm.sh: Debian's, out of its package, which is not installed.
 #
-#	kernel.sh DIRECTORY [PACKAGE.deb…]
+#	kernel.sh [-n] DIRECTORY [PACKAGE.deb…]
 #
-# DIRECTORY gets `vmlinuz` and `lib/modules`, plain and with a modules.dep. Without packages (newer
-# kernels are in three: base, binary, modules) the latest of Debian's 6.12 is fetched. Nothing is done when it is there already. 77: it cannot be had.
+# DIRECTORY gets `vmlinuz` and `lib/modules`, plain and with a modules.dep. Without packages the latest
+# of this Debian's 6.12 is fetched, or with -n the newest that there is, from sid, as tests/lib/sid has it.
+# Nothing is done when it is there already. 77: it cannot be had.
 set -euo pipefail
 
 # By these and what they need. What a kernel has built in, or not at all, is left out.
@@ -23,6 +24,12 @@ skip() {
 }
 
 PATH=$PATH:/usr/sbin:/sbin
+here=$(cd "$(dirname "$0")" && pwd)
+newest=
+if [ "${1:-}" = -n ]; then
+	newest=yes
+	shift
+fi
 to=$1
 shift
 [ ! -e "$to/vmlinuz" ] || exit 0
@@ -33,16 +40,28 @@ done
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/intact-kernel.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
-# What the meta package of the series depends on; in a directory that apt's own user may write to.
+# depends PACKAGE: on what of the kernel's
+depends() {
+	apt-cache depends "$1" 2>/dev/null |
+		awk '$1 == "Depends:" && $2 ~ /^linux-(image|base|binary|modules)-[0-9]/ {print $2}'
+}
+
+# What the meta package of the series depends on; the image of newer ones is a meta package as well, of a base,
+# a binary and the modules. In a directory that apt's own user may write to.
 fetch() {
-	local package
+	local meta=linux-image-6.12-cloud-amd64 image packages
 	command -v apt-get >/dev/null || skip "no apt-get to fetch a kernel with"
-	package=$(apt-cache depends linux-image-6.12-cloud-amd64 2>/dev/null |
-		awk '$1 == "Depends:" && $2 ~ /^linux-image-/ {print $2; exit}')
-	[ -n "$package" ] || skip "apt knows no linux-image-6.12-cloud-amd64"
+	if [ -n "$newest" ]; then
+		meta=linux-image-cloud-amd64
+		APT_CONFIG=$("$here/../lib/sid" "$scratch/apt" deb) || skip "no newer kernel"
+		export APT_CONFIG
+	fi
+	image=$(depends $meta | grep -m 1 '^linux-image-') || skip "apt knows no $meta"
+	mapfile -t packages < <(depends "$image")
+	[ ${#packages[@]} -gt 0 ] || packages=("$image")
 	chmod 755 "$scratch"
-	(cd "$scratch" && apt-get download -qq "$package" >"$scratch/log" 2>&1) ||
-		skip "$package could not be fetched: $(tail -n 1 "$scratch/log")"
+	(cd "$scratch" && apt-get download -qq "${packages[@]}" >"$scratch/log" 2>&1) ||
+		skip "$image could not be fetched: $(tail -n 1 "$scratch/log")"
 }
 if [ $# -gt 0 ]; then
 	cp -- "$@" "$scratch"
