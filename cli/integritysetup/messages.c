@@ -40,6 +40,7 @@ int exit_status(int error)
 	case EPERM:
 		return ISETUP_PERMISSION;
 	case ENOMEM:
+	case EAGAIN: /* for a thread */
 		return ISETUP_MEMORY;
 	case ENOENT:
 	case ENODEV:
