@@ -1,4 +1,4 @@
-#!/busybox/sh
+#!/busybox/busybox sh
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash disable=SC2154 # what job defines
 #
@@ -6,6 +6,7 @@
 # status and powers off. `job` holds the variables.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/busybox HOME=/ LC_ALL=C
 
+/busybox/busybox --install -s /busybox
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev

@@ -4,9 +4,9 @@
 # Runs a script as root under a kernel that has ublk: a virtual machine, by software alone where there
 # is no KVM.
 #
-#	vm.sh [-m MEGABYTES] [-t SECONDS] [-d MEGABYTES] [-b] [-p PROGRAM]… [-f FILE]… SCRIPT [ARGUMENT…]
+#	vm.sh [-n] [-m MEGABYTES] [-t SECONDS] [-d MEGABYTES] [-b] [-p PROGRAM]… [-f FILE]… SCRIPT [ARGUMENT…]
 #
-# $INTACT_VM_KERNEL is a directory that kernel.sh made. The guest has nothing of this machine but what
+# $INTACT_VM_KERNEL is a directory that kernel.sh made; with -n, $INTACT_VM_NEWEST_KERNEL. The guest has nothing of this machine but what
 # it is given: busybox, the programs named here, each with its libraries and at its own path (one that
 # is not installed is left out: what needs it looks; with -b only the shell), those named by -p, which
 # are in the PATH there, the files named by -f, and SCRIPT. Its files are in memory; -d gives it an
@@ -23,13 +23,15 @@ programs=(
 	xfs_growfs xfs_repair
 )
 
+kernel_variable=INTACT_VM_KERNEL
 memory_mb=512
 timeout_s=240
 disk_mb=
 ours=()
 files=()
-while getopts m:t:d:bp:f: option; do
+while getopts nm:t:d:bp:f: option; do
 	case $option in
+	n) kernel_variable=INTACT_VM_NEWEST_KERNEL ;;
 	m) memory_mb=$OPTARG ;;
 	t) timeout_s=$OPTARG ;;
 	d) disk_mb=$OPTARG ;;
@@ -52,8 +54,8 @@ PATH=$PATH:/usr/sbin:/sbin
 for needed in qemu-system-x86_64 busybox cpio; do
 	command -v $needed >/dev/null || skip "$needed is not installed"
 done
-kernel=${INTACT_VM_KERNEL:-}
-[ -r "$kernel/vmlinuz" ] || skip "no kernel in INTACT_VM_KERNEL=$kernel"
+kernel=${!kernel_variable:-}
+[ -r "$kernel/vmlinuz" ] || skip "no kernel in $kernel_variable=$kernel"
 busybox=$(command -v busybox)
 ! ldd "$busybox" >/dev/null 2>&1 || skip "$busybox is not static"
 
@@ -79,41 +81,33 @@ for directory in bin sbin lib lib64; do
 	ln -s usr/$directory "$root/$directory"
 done
 
-# copy FILE…: to the same path, links resolved
-copy() {
-	local file
-	for file; do
-		[ -e "$root$file" ] || install -D "$file" "$root$file"
-	done
+# To the same path, links resolved; by few processes, as every machine begins with this.
+copy() { cp --parents --update -L -t "$root" "$@"; }
+
+# copy_programs PATH…: with their libraries
+copy_programs() {
+	local libraries
+	mapfile -t libraries < <(ldd "$@" 2>/dev/null | grep -o '[[:space:]]/[^ :]* ' | sort -u)
+	# shellcheck disable=SC2206 # there are spaces around each
+	libraries=(${libraries[*]})
+	copy "$@" "${libraries[@]}"
 }
 
-copy_program() {
-	local path libraries
-	path=$(command -v "$1") || return 0
-	copy "$path"
-	mapfile -t libraries < <(ldd "$path" 2>/dev/null | grep -o '/[^ ]*')
-	copy "${libraries[@]}"
-}
-
-for program in "${programs[@]}"; do
-	copy_program "$program"
-done
+mapfile -t paths < <(for program in "${programs[@]}"; do command -v "$program"; done)
 for program in "${ours[@]}"; do
-	program=$(realpath -e "$program") || exit 2
-	copy_program "$program"
-	ln -s "$program" "$root/usr/local/bin/"
+	path=$(realpath -e "$program") || exit 2
+	paths+=("$path")
+	ln -s "$path" "$root/usr/local/bin/"
 done
+copy_programs "${paths[@]}"
 copy "$script" "$here/guest.sh" "${files[@]}"
 cp "$busybox" "$root/busybox/busybox"
-for applet in $("$busybox" --list); do
-	[ "$applet" = busybox ] || ln -s busybox "$root/busybox/$applet"
-done
 ln -s bash "$root/usr/bin/sh"
 ln -s ../../busybox/busybox "$root/usr/sbin/modprobe" # where the kernel looks for it
 ln -s ../proc/self/mounts "$root/etc/mtab"
 echo root:x:0:0:root:/:/bin/sh >"$root/etc/passwd"
 echo root:x:0: >"$root/etc/group"
-cp -r "$kernel/lib/modules" "$root/usr/lib/modules"
+cp -r "$kernel/lib/modules" "$root/usr/lib/modules" || exit 1
 install -m 755 "$here/guest-init.sh" "$root/init"
 arguments=("$@")
 declare -p here script arguments >"$root/job"
@@ -130,12 +124,14 @@ if [ -n "$disk_mb" ]; then
 fi
 : >"$run/text"
 : >"$run/status"
-# (no_timer_check: a machine that has other things to do ticks too late for what the kernel expects.)
+# (A machine that has other things to do ticks too late for what the kernel expects: no_timer_check. And its
+# clocks drift apart; when the kernel finds out and changes to another one it changes code that another
+# processor is in, which QEMU does not always survive: tsc=reliable.)
 set -m
 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
 	-M q35 -cpu max -smp 2 -m "$memory_mb" -accel kvm -accel tcg,thread=multi \
 	-kernel "$kernel/vmlinuz" -initrd "$run/initrd" \
-	-append "console=ttyS0 quiet panic=-1 no_timer_check ${INTACT_VM_APPEND:-}" \
+	-append "console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable ${INTACT_VM_APPEND:-}" \
 	-serial "file:$run/console" -device virtio-serial-pci \
 	-chardev "file,id=text,path=$run/text,append=on" -device virtserialport,chardev=text,name=text \
 	-chardev "file,id=status,path=$run/status" -device virtserialport,chardev=status,name=status \
@@ -148,8 +144,8 @@ tail -n +1 -f --pid=$machine -s 0.2 "$run/text" &
 follower=$!
 
 timed_out=
-for ((tick = 0; tick < timeout_s * 10; tick++)); do
-	kill -0 $machine 2>/dev/null || break
+end=$((SECONDS + timeout_s))
+while kill -0 $machine 2>/dev/null && [ $SECONDS -lt $end ]; do
 	sleep 0.1
 done
 if kill -0 $machine 2>/dev/null; then
