@@ -31,6 +31,9 @@ requires() {
 	done
 }
 
+# This kernel can be told that a ublk device has another size.
+resizes_ublk() { uname -r | grep -qE '^(6\.(1[6-9]|[2-9][0-9])|[7-9])\.'; }
+
 say() { echo "$(cut -d ' ' -f 1 /proc/uptime) $*"; }
 
 # eventually COMMAND…: within 20 seconds

@@ -78,10 +78,10 @@ static int open_volume(char **words, bool read_only, struct intact **ret, bool *
 	return err;
 }
 
-/* The volume, and then the device. */
+/* The volume, and then the device. Whoever grows a file system reads what is new. */
 static int resize(struct intact *volume, void *instance, uint64_t sectors)
 {
-	int err = intact_resize(volume, sectors, 0, &messages);
+	int err = intact_resize(volume, sectors, INTACT_RESIZE_RECALCULATE, &messages);
 
 	return err ?: frontend_ublk.resize(instance, intact_sectors(volume), &messages);
 }
