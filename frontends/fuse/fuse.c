@@ -677,21 +677,20 @@ static int64_t fuse_id(const void *instance)
 	return FRONTEND_ID_NONE;
 }
 
-/* The kernel asks for the size when somebody does, as we do for the loop device. */
+/* The kernel drops what it hears about the size when somebody asks, if a write has ended meanwhile; what
+ * it has been told to make it, it believes.
+ */
 static int fuse_resize(void *instance, uint64_t sectors, const struct intact_log *log)
 {
 	struct file *f = instance;
-	struct stat st;
 
 	__atomic_store_n(&f->bytes, sectors * 512, __ATOMIC_RELEASE);
-	(void)fuse_lowlevel_notify_inval_inode(f->session, FUSE_ROOT_ID, -1, 0);
-	if (!is_looped(f))
-		return 0;
-	if (stat(f->path, &st) < 0) {
-		frontend_say(log, INTACT_ERROR, "cannot look at %s: %s", f->path, strerror(errno));
+	if (truncate(f->path, (off_t)(sectors * 512)) < 0) {
+		frontend_say(log, INTACT_ERROR, "cannot change the size of %s: %s", f->path,
+			     strerror(errno));
 		return -errno;
 	}
-	return loop_update_size(f->loop_path, log);
+	return is_looped(f) ? loop_update_size(f->loop_path, log) : 0;
 }
 
 static void fuse_allow_discards(void *instance, bool allow)

@@ -29,8 +29,12 @@ finish() {
 }
 
 begin fuse ext4
-truncate -s 360M /v.img
-intact resize v
+for megabytes in 326 332 338 344 350 360; do # not only now and then
+	truncate -s ${megabytes}M /v.img
+	intact resize v
+	[ "$(blockdev --getsz "$device")" = "$(intact status --json v | jq .sectors)" ] ||
+		fail "the device is as it was"
+done
 [ "$(blockdev --getsz "$device")" -gt $((sectors + 60000)) ] || fail "the device is as it was"
 resize2fs "$device" >/run/out 2>&1 || fail "$(cat /run/out)"
 [ "$(df -m /mnt | awk 'NR == 2 {print $2}')" -gt 300 ] || fail "the file system is as it was"
