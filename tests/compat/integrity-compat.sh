@@ -42,9 +42,9 @@ ln -s "$here/dmsetup" "$work/bin/dmsetup"
 # in_machine SCRIPT ARGUMENT…
 in_machine() {
 	if [ "$machine" = uml ]; then
-		"$here/../interop/uml.sh" -m 512 -t 1500 "$guest" "$work" "$@"
+		"$here/../interop/uml.sh" -m 512 -t 2900 "$guest" "$work" "$@"
 	else
-		"$here/../vm/vm.sh" -m 1024 -t 1500 -p "$INTACT_ISETUP" -p "$INTACT_EXE" \
+		"$here/../vm/vm.sh" -m 1024 -t 2900 -p "$INTACT_ISETUP" -p "$INTACT_EXE" \
 			-f "$test" -f "$work/bin/integritysetup" -f "$work/bin/dmsetup" "$@"
 	fi
 }
