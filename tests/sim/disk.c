@@ -260,14 +260,15 @@ static enum disk_kind kind_of(const struct io *io)
 	return io->op == IO_READ ? KIND_READ : KIND_FLUSH;
 }
 
-static uint64_t delay(struct disks *d, const struct io *io)
+static uint64_t delay(struct disks *d, const struct disk_attempt *a)
 {
-	uint64_t most = d->faults.delay_ns[kind_of(io)];
+	const struct disk_faults *f = &d->faults;
+	uint64_t most = f->delay_ns[kind_of(a->io)];
 	uint64_t ns = most > 0 ? random_below(&d->random, most) : 0;
 
-	if (random_percent(&d->random, d->faults.straggler_percent))
+	if (random_percent(&d->random, f->straggler_percent))
 		ns = ns * 50 + 1;
-	return ns;
+	return f->slow_areas & 1u << a->area ? ns * f->slow_factor : ns;
 }
 
 static void shorten(struct disks *d, struct disk_attempt *a)
@@ -303,10 +304,16 @@ static void read_early(struct disks *d, struct disk_attempt *a)
 	read_now(d, a, a->early);
 }
 
-static void burn_fuse(struct disks *d)
+/* A commit of several sections writes them in any order, and flushes then. */
+static bool is_in_commit(const struct disk_attempt *a)
+{
+	return a->area == AREA_JOURNAL && kind_of(a->io) == KIND_WRITE;
+}
+
+static void burn_fuse(struct disks *d, const struct disk_attempt *a)
 {
 	d->events++;
-	if (d->lethal && d->fuse-- == 0)
+	if (d->lethal && (!d->fuse_is_picky || is_in_commit(a)) && d->fuse-- == 0)
 		disks_cut(d);
 }
 
@@ -331,7 +338,7 @@ static void attempt_begin(struct disks *d, struct io *io)
 
 	attempt_make(d, a, io);
 	if (!d->dead)
-		burn_fuse(d);
+		burn_fuse(d, a);
 	if (!d->dead)
 		check_bounds(d, a);
 	if (d->dead || d->trace->failed) {
@@ -339,7 +346,7 @@ static void attempt_begin(struct disks *d, struct io *io)
 		return;
 	}
 	trace_event(d->trace, names[kind_of(io)], a->first_sector, a->sectors);
-	a->end_ns = d->trace->now_ns + delay(d, io);
+	a->end_ns = d->trace->now_ns + delay(d, a);
 	if (io->op != IO_FLUSH)
 		shorten(d, a);
 	if (io->op == IO_WRITE && a->result == 0)
@@ -451,7 +458,7 @@ static void attempt_end(struct disks *d, struct disk_attempt *a, struct io_list 
 	if (a->result == 0) {
 		trace_event(d->trace, "done", a->first_sector, a->io->op);
 		a->result = end_by_kind(d, a);
-		burn_fuse(d);
+		burn_fuse(d, a);
 	}
 	if (d->dead)
 		a->result = -EIO; /* whatever came of it, nobody hears */
@@ -526,7 +533,14 @@ const struct io_ops disk_ops = {
 void disks_light_fuse(struct disks *d, uint64_t events)
 {
 	d->lethal = true;
+	d->fuse_is_picky = false;
 	d->fuse = events;
+}
+
+void disks_light_fuse_in_commits(struct disks *d, uint64_t events)
+{
+	disks_light_fuse(d, events);
+	d->fuse_is_picky = true;
 }
 
 /* Ends what is under way; its writes stay in the list. */

@@ -47,6 +47,7 @@ struct disk_faults {
 	unsigned glitch;			       /* per million reads of the data area */
 	uint64_t delay_ns[DISK_KINDS];		       /* of most I/O, at most */
 	unsigned straggler_percent;		       /* share that takes far longer */
+	unsigned slow_areas, slow_factor; /* 1 << AREA_…: all I/O takes longer there */
 };
 
 struct disk_errors {
@@ -88,11 +89,12 @@ struct disks {
 	enum disk_area (*area_of)(void *opaque, const struct disk *disk, uint64_t sector);
 	void *opaque;
 	bool read_only;
-	bool dead;	 /* no power: all I/O fails and leaves no trace */
-	bool lethal;	 /* `fuse` is burning */
-	uint64_t fuse;	 /* so many events until the power goes */
-	uint64_t order;	 /* counts what ended */
-	uint64_t events; /* begun and ended I/O */
+	bool dead;	    /* no power: all I/O fails and leaves no trace */
+	bool lethal;	    /* `fuse` is burning */
+	uint64_t fuse;	    /* so many events until the power goes */
+	bool fuse_is_picky; /* of them, those count that write the journal and are not FUA */
+	uint64_t order;	    /* counts what ended */
+	uint64_t events;    /* begun and ended I/O */
 	uint64_t bytes_written;
 	struct disk_errors errors;
 	unsigned under_way;
@@ -120,8 +122,9 @@ void disk_flip(struct disk *d, uint64_t byte, uint8_t bits);
 uint64_t disks_next_ns(const struct disks *d);
 
 void disks_light_fuse(struct disks *d, uint64_t events);
-void disks_cut(struct disks *d);    /* the power goes, now */
-void disks_kill(struct disks *d);   /* the process dies, now */
+void disks_light_fuse_in_commits(struct disks *d, uint64_t events); /* of several sections */
+void disks_cut(struct disks *d);				    /* the power goes, now */
+void disks_kill(struct disks *d);				    /* the process dies, now */
 void disks_revive(struct disks *d); /* after the I/O context has been emptied */
 void disks_sync(struct disks *d);   /* the cache drains by itself */
 

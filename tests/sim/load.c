@@ -56,6 +56,29 @@ static void choose_kinds(struct load_profile *p, struct random *r)
 	p->fua_percent = (unsigned)(random_percent(r, 50) ? random_below(r, 60) : 0);
 }
 
+/* Few blocks, over and over; some of it durable, or in turn. */
+static void choose_cramped(struct load_profile *p, struct random *r, uint32_t blocks)
+{
+	*p = (struct load_profile){
+		.depth = (unsigned)random_between(r, 8, LOAD_SLOTS),
+		.blocks_max = (uint32_t)random_between(r, 1, min_u64(blocks, 5)),
+		.writes = 90,
+		.flushes = (unsigned)random_below(r, 6),
+		.fua_percent = (unsigned)random_below(r, 20),
+		.hot_blocks = (uint32_t)random_between(r, 1, min_u64(blocks, 4)),
+		.hot_percent = (unsigned)random_between(r, 40, 90),
+		.gap_ns = random_percent(r, 20) ? 0 : random_log(r, 1000, 100 * NS_PER_MS),
+		.burst = (unsigned)random_log(r, 1, 16),
+	};
+	p->hot_first = (uint32_t)random_below(r, blocks - p->hot_blocks + 1);
+	if (random_percent(r, 50))
+		return;
+	p->strict = (unsigned)random_between(r, 1, 6);
+	p->lax = (unsigned)random_between(r, 20, 150);
+	p->flushes = p->fua_percent = 0;
+	p->gap_ns = 0;
+}
+
 static void choose_profile(struct load *l)
 {
 	struct load_profile *p = &l->profile;
@@ -83,9 +106,13 @@ void load_begin(struct load *l, struct engine *e, unsigned requests)
 	l->shutting = false;
 	l->left = requests;
 	l->in_burst = 0;
+	l->turn = 0;
 	l->mismatches = 0;
 	l->next_ns = l->trace->now_ns;
-	choose_profile(l);
+	if (l->cramped && random_percent(&l->random, 75))
+		choose_cramped(&l->profile, &l->random, l->model->blocks);
+	else
+		choose_profile(l);
 }
 
 void load_go_on(struct load *l, struct engine *e)
@@ -363,9 +390,16 @@ static enum write_kind kind_of(enum intact_op op)
 	}
 }
 
+static bool is_strict(const struct load *l)
+{
+	const struct load_profile *p = &l->profile;
+
+	return p->strict > 0 && l->turn % (p->strict + p->lax) < p->strict;
+}
+
 static void submit_write(struct load *l, struct load_slot *slot, enum intact_op op)
 {
-	bool fua = random_percent(&l->random, l->profile.fua_percent);
+	bool fua = random_percent(&l->random, l->profile.fua_percent) || is_strict(l);
 
 	l->model->errors = l->world.errors(l->world.opaque);
 	slot_place(l, slot, op);
@@ -461,7 +495,9 @@ static void submit_any(struct load *l, struct load_slot *slot)
 
 uint64_t load_next_ns(const struct load *l)
 {
-	if (l->held || l->left == 0 || l->under_way >= l->profile.depth)
+	unsigned depth = is_strict(l) ? 1 : l->profile.depth;
+
+	if (l->held || l->left == 0 || l->under_way >= depth)
 		return NEVER_NS;
 	return l->next_ns;
 }
@@ -475,6 +511,7 @@ void load_run(struct load *l)
 		l->in_burst = (unsigned)random_between(&l->random, 1, l->profile.burst);
 	submit_any(l, slot);
 	l->left--;
+	l->turn++;
 	l->in_burst--;
 	if (l->in_burst == 0 && l->profile.gap_ns > 0)
 		l->next_ns = l->trace->now_ns + random_below(&l->random, l->profile.gap_ns);

@@ -24,6 +24,7 @@ struct load_profile {
 	unsigned hot_percent;		/* so many */
 	uint64_t gap_ns;		/* between bursts, at most */
 	unsigned burst;			/* requests, at most */
+	unsigned strict, lax;		/* so many in turn: one by one with FUA, together without */
 };
 
 struct load_slot {
@@ -55,9 +56,11 @@ struct load {
 	struct load_world world;
 	struct engine *engine; /* NULL: none that answers */
 	bool has_hash, may_discard;
+	bool cramped; /* setup.h */
 	struct load_profile profile;
 	unsigned left;	   /* requests to be made */
 	unsigned in_burst; /* of them, at once */
+	unsigned turn;	   /* how many were made */
 	uint64_t next_ns;
 	unsigned under_way;
 	bool submitting;

@@ -16,6 +16,7 @@
 #define DATA_SECTORS_MAX    1024
 #define DATA_SECTORS_LARGE  20480
 #define LARGE_PER_MILLION   4000
+#define CRAMPED_PERCENT	    25
 #define JOURNAL_SECTORS_MAX 800
 
 /* ---- Choosing ---- */
@@ -144,6 +145,14 @@ static uint64_t choose_start(struct random *r)
 	}
 }
 
+/* In a cramped journal commits meet the sections that have just been freed. */
+static uint64_t choose_sections(const struct setup *s, struct random *r, uint64_t most)
+{
+	if (s->cramped)
+		return random_between(r, min_u64(most, 3), min_u64(most, 12));
+	return random_between(r, 1, min_u64(most, 16));
+}
+
 /* Section sizes are known only when all else is. */
 static uint32_t choose_journal_sections(const struct setup *s, struct random *r)
 {
@@ -155,7 +164,7 @@ static uint32_t choose_journal_sections(const struct setup *s, struct random *r)
 	sb.log2_interleave_sectors = s->kind == GEOMETRY_ONE_DEVICE ? SB_LOG2_INTERLEAVE_MIN : 0;
 	(void)geometry_make(&sb, s->kind, 0, UINT32_MAX, UINT32_MAX, 0, &g);
 	most = max_u64(1, JOURNAL_SECTORS_MAX / g.section_sectors);
-	return (uint32_t)random_between(r, 1, min_u64(most, 16)) * g.section_sectors;
+	return (uint32_t)choose_sections(s, r, most) * g.section_sectors;
 }
 
 static bool try_geometry(struct setup *s, struct random *r)
@@ -240,6 +249,21 @@ static void open_cipher(struct setup *s)
 	commit_ids_init(&s->ids, stream ? scramble : NULL);
 }
 
+/* A journal with little room (tags so large that eight entries fill a section), a few blocks that are
+ * written again and again, and commits that fall behind: several versions of a block are committed, a
+ * later one is not yet, and the sections of the former are written anew together with it. The other
+ * volumes are what they would be without these.
+ */
+static void choose_cramped(struct setup *s, uint64_t seed)
+{
+	struct random r = random_stream(seed, 8);
+
+	if (!(s->modes & ONLY_J) || s->large || !random_percent(&r, CRAMPED_PERCENT))
+		return;
+	s->cramped = true;
+	s->sb.tag_bytes = (uint16_t)random_between(&r, 240, SB_TAG_BYTES_MAX);
+}
+
 void setup_choose(struct setup *s, uint64_t seed, unsigned only)
 {
 	struct random r = random_stream(seed, 3);
@@ -251,6 +275,7 @@ void setup_choose(struct setup *s, uint64_t seed, unsigned only)
 	s->large = random_per_million(&r, LARGE_PER_MILLION);
 	if (s->large)
 		s->sb.tag_bytes = SB_TAG_BYTES_MAX;
+	choose_cramped(s, seed);
 	choose_geometry(s, &r, only);
 	choose_mapping(s, &r);
 	s->sb.version = sb_version_for(s->sb.flags, false, s->kind == GEOMETRY_METADATA_DEVICE);
@@ -478,6 +503,8 @@ static void vary(const struct setup *s, struct random *r, struct intact_params *
 		p->commit_time_ms = (uint32_t)random_log(r, 1, 20000);
 	if (random_percent(r, 50))
 		p->journal_watermark_percent = (int32_t)random_between(r, 0, 100);
+	if (s->cramped && random_percent(r, 75)) /* nothing goes home before it has to */
+		p->journal_watermark_percent = (int32_t)random_between(r, 75, 100);
 	if (random_percent(r, 70))
 		p->bitmap_flush_interval_ms = (uint32_t)random_log(r, 1, 20000);
 	if (random_percent(r, 80))

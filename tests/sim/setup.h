@@ -41,6 +41,7 @@ struct setup {
 	uint64_t disk_sectors[DISKS]; /* 0: superblock, 1: the data, or nothing */
 	uint64_t start_sector;
 	bool large;	  /* it has more tags than the engine keeps in memory */
+	bool cramped;	  /* choose_cramped() in setup.c */
 	uint64_t sectors; /* of the mapping */
 	uint32_t blocks;  /* of it */
 	bool mapping_is_shorter;

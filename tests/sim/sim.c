@@ -232,12 +232,25 @@ static void choose_delays(struct random *r, uint64_t delay_ns[DISK_KINDS])
 		delay_ns[i] = alike ? common : random_log(r, 1000, 20 * NS_PER_MS);
 }
 
+/* Commits fall behind, and what is at home long since is still in the ring. */
+static void slow_down_journal(struct random *r, struct disk_faults *f)
+{
+	uint64_t common = random_between(r, 1000, 2 * NS_PER_MS);
+
+	for (unsigned i = 0; i < DISK_KINDS; i++)
+		f->delay_ns[i] = common;
+	f->slow_areas = 1u << AREA_JOURNAL;
+	f->slow_factor = (unsigned)random_between(r, 10, 200);
+}
+
 /* Delays and what has to be hidden from the user. */
 static void choose_disk_habits(struct sim *s, struct disk_faults *f)
 {
 	struct random *r = &s->random;
 
 	choose_delays(r, f->delay_ns);
+	if (s->setup.cramped && random_percent(r, 80))
+		slow_down_journal(r, f);
 	f->straggler_percent = random_percent(r, 30) ? 3 : 0;
 	f->short_transfer = choose_rate(r, 25);
 	f->interrupted = choose_rate(r, 25);
@@ -250,6 +263,8 @@ static void choose_digest_habits(struct sim *s, struct digests_faults *f)
 	struct random *r = &s->random;
 
 	f->delay_ns = random_percent(r, 20) ? 0 : random_log(r, 100, 20 * NS_PER_MS);
+	if (s->setup.cramped)
+		f->delay_ns /= 100; /* it is the journal that is waited for */
 	f->straggler_percent = random_percent(r, 30) ? 5 : 0;
 	f->busy_percent = random_percent(r, 30) ? (unsigned)random_below(r, 60) : 0;
 	f->room = random_percent(r, 30) ? (unsigned)random_between(r, 1, 20) : 0;
@@ -323,12 +338,16 @@ static int open_volume(struct sim *s, bool read_only, bool anew)
 	struct engine_world world;
 	struct intact_params params;
 	bool synchronous = random_percent(&s->random, 40);
+	unsigned depth;
 	int r;
 
 	if (s->only & (ONLY_SYNC | ONLY_ASYNC))
 		synchronous = s->only & ONLY_SYNC;
 	digests_choose(&s->digests, synchronous);
-	r = io_context_open_on(&disk_ops, &s->disks, depths[random_below(&s->random, 6)], &s->io);
+	depth = depths[random_below(&s->random, 6)];
+	if (s->setup.cramped && depth < 16)
+		depth = 16; /* a slow journal is not to hold up the rest */
+	r = io_context_open_on(&disk_ops, &s->disks, depth, &s->io);
 	assert(r == 0);
 	world = make_world(s);
 	setup_params(&s->setup, &s->random, s->mode, anew, &params);
@@ -824,7 +843,7 @@ static void run_requests(struct sim *s, unsigned count)
 
 static void run_load(struct sim *s)
 {
-	unsigned left = (unsigned)random_log(&s->random, 1, 300);
+	unsigned left = (unsigned)random_log(&s->random, 1, s->setup.cramped ? 1000 : 300);
 	struct random *r = &s->change_random;
 
 	while (left > 0 && random_percent(r, 25) && !has_stopped(s) && !is_over(s)) {
@@ -888,6 +907,14 @@ static void life_ends(struct sim *s, enum end end, bool last)
 	}
 }
 
+static void light_fuse(struct sim *s)
+{
+	if (s->setup.cramped && random_percent(&s->random, 75))
+		disks_light_fuse_in_commits(&s->disks, random_below(&s->random, 60));
+	else
+		disks_light_fuse(&s->disks, random_log(&s->random, 0, 1000));
+}
+
 static void life(struct sim *s)
 {
 	enum end end = choose_end(s);
@@ -905,7 +932,7 @@ static void life(struct sim *s)
 	if (random_percent(&s->random, 75))
 		observe_all(s);
 	if (end == END_CUT && !cut_early && random_percent(&s->random, 80))
-		disks_light_fuse(&s->disks, random_log(&s->random, 0, 1000));
+		light_fuse(s);
 	if (!is_over(s))
 		run_load(s);
 	if (!is_over(s) && !has_stopped(s))
@@ -969,6 +996,7 @@ static void begin(struct sim *s)
 		   s->setup.hash ? 0 : s->setup.sb.tag_bytes, s->setup.first_key);
 	load_init(&s->load, &s->trace, s->seed, &s->model, s->setup.hash != NULL,
 		  s->setup.allow_discards || s->setup.allow_discards_keyed);
+	s->load.cramped = s->setup.cramped;
 	s->load.world = (struct load_world){errors, write_damage, s};
 	s->unverified = s->setup.recalculate;
 	s->surely = true;
@@ -1012,8 +1040,9 @@ void sim_run(uint64_t seed, const struct sim_options *options, struct sim_result
 	s->random = random_stream(seed, 5);
 	s->world_random = random_stream(seed, 6);
 	s->change_random = random_stream(seed, 7);
-	s->outlived = seed % 3 == 0;
 	begin(s);
+	/* Where every write waits for its commit, none falls behind. */
+	s->outlived = seed % 3 == 0 && !s->setup.cramped;
 	lives = random_between(&s->random, 1, LIVES_MAX);
 	for (uint64_t i = 0; i < lives && !s->trace.failed; i++)
 		life(s);
