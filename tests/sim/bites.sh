@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Shows that the simulator bites: breaks the engine by each patch in mutants/, one at a time, in a copy
-# of the source, and expects a seed to fail.
+# of the source, and expects a seed to fail. Likewise those in ../unit/mutants, by the unit test that each
+# says it is found by.
 #
 #	bites.sh [--seeds N] [PATCH…]
 #	bites.sh --dry-run
@@ -18,8 +19,9 @@ if [ "${1:-}" = --seeds ]; then
 	seeds=$2
 	shift 2
 fi
+all=("$here"/mutants/*.patch "$root"/tests/unit/mutants/*.patch)
 if [ "${1:-}" = --dry-run ]; then
-	for patch in "$here"/mutants/*.patch; do
+	for patch in "${all[@]}"; do
 		patch --dry-run -s -d "$root" -p1 <"$patch" || {
 			echo "$(basename "$patch"): does not apply"
 			exit 1
@@ -27,7 +29,7 @@ if [ "${1:-}" = --dry-run ]; then
 	done
 	exit
 fi
-[ $# -gt 0 ] || set -- "$here"/mutants/*.patch
+[ $# -gt 0 ] || set -- "${all[@]}"
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/intact-bites.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -39,32 +41,52 @@ meson setup --buildtype=debugoptimized "$scratch/build" "$scratch/source" >"$scr
 	exit 1
 }
 
-build()
+build() # PROGRAM
 {
-	ninja -C "$scratch/build" tests/sim/sim >"$scratch/log" 2>&1 || {
+	ninja -C "$scratch/build" "$1" >"$scratch/log" 2>&1 || {
 		cat "$scratch/log"
 		return 1
 	}
 }
 
-bite()
+simulate() # NAME
 {
-	local name
+	build tests/sim/sim || return 1
+	if "$scratch/build/tests/sim/sim" --seed 1 --seeds "$seeds" --jobs "$(nproc)" \
+		>"$scratch/log" 2>&1; then
+		echo "$1: NOT FOUND in $seeds seeds"
+		return 1
+	fi
+	echo "$1: $(grep -m 1 '^seed [0-9]' "$scratch/log")"
+}
+
+# What goes on for ever is found as well.
+test_unit() # NAME TEST
+{
+	build "tests/unit/unit-$2" || return 1
+	if timeout 60 "$scratch/build/tests/unit/unit-$2" >"$scratch/log" 2>&1; then
+		echo "$1: NOT FOUND by $2"
+		return 1
+	fi
+	echo "$1: $2 $(sed -n 's/^\[  FAILED  \] \([a-z]\)/\1/p;T;q' "$scratch/log")"
+}
+
+bite() # PATCH
+{
+	local name test
 	name=$(basename "$1" .patch)
+	test=$(sed -n 's/^Found by: //p' "$1")
 	if ! patch -s -d "$scratch/source" -p1 <"$1"; then
 		echo "$name: does not apply"
 		return 1
 	fi
-	build || return 1
-	if "$scratch/build/tests/sim/sim" --seed 1 --seeds "$seeds" --jobs "$(nproc)" \
-		>"$scratch/log" 2>&1; then
-		echo "$name: NOT FOUND in $seeds seeds"
-		return 1
+	if [ -n "$test" ]; then
+		test_unit "$name" "$test"
+	else
+		simulate "$name"
 	fi
-	echo "$name: $(grep -m 1 '^seed [0-9]' "$scratch/log")"
 }
 
-build
 failures=0
 for patch in "$@"; do
 	bite "$patch" || failures=$((failures + 1))

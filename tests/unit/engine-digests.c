@@ -18,6 +18,8 @@ static struct late {
 	unsigned count;
 	unsigned messages, messages_max;
 	unsigned flushes; /* somebody has waited */
+	uint8_t *tags;	  /* of the last batch, and what it computed */
+	uint8_t computed[4 * DIGEST_BYTES_MAX];
 	unsigned instances;
 } late;
 
@@ -85,6 +87,9 @@ static void finish_all(void *instance, struct intact_digest_batch **finished)
 			continue;
 		}
 		batch->result = i->driver->compute(i->inner, batch) ?: late.result;
+		late.tags = batch->tags;
+		memcpy(late.computed, batch->tags,
+		       (batch->count < 4 ? batch->count : 4) * batch->tag_stride_bytes);
 		batch->next = *finished;
 		*finished = batch;
 		late.messages -= batch->count;
@@ -282,6 +287,17 @@ static void a_shutdown_waits_for_digests_in_flight(void **state)
 	}
 }
 
+/* Whoever should use them all the same would make a block that does not verify. */
+static void assert_tags_are_random(const struct rig *r)
+{
+	uint8_t expected[sizeof(late.computed)];
+	size_t bytes = 4 * (size_t)engine_tag_bytes(r->engine);
+
+	rig_random(NULL, expected, bytes);
+	assert_memory_equal(late.tags, expected, bytes);
+	assert_memory_not_equal(late.tags, late.computed, bytes);
+}
+
 static void check_failure(char mode, enum intact_op op)
 {
 	static uint8_t before[RIG_SECTORS_MAX * RIG_SECTOR_BYTES];
@@ -299,6 +315,8 @@ static void check_failure(char mode, enum intact_op op)
 	assert_int_equal(status.failure, -EIO);
 	assert_non_null(strstr(status.reason, "digest failed"));
 	assert_memory_equal(r.disk[0], before, sizeof(before));
+	if (op == INTACT_WRITE)
+		assert_tags_are_random(&r);
 	late.result = 0; /* which comes too late */
 	assert_int_equal(rig_do(&r, &requests[1], INTACT_WRITE, 0, 8, 1, 1), -EIO);
 	assert_int_equal(rig_do(&r, &requests[1], INTACT_READ, 0, 8, 1, 1), -EIO);
