@@ -63,12 +63,18 @@ simulate() # NAME
 # What goes on for ever is found as well.
 test_unit() # NAME TEST
 {
+	local status=0 claim
 	build "tests/unit/unit-$2" || return 1
-	if timeout 60 "$scratch/build/tests/unit/unit-$2" >"$scratch/log" 2>&1; then
+	timeout 60 "$scratch/build/tests/unit/unit-$2" >"$scratch/log" 2>&1 || status=$?
+	claim=$(sed -n 's/^\[  FAILED  \] \([a-z]\)/\1/p;T;q' "$scratch/log")
+	case $status in
+	0)
 		echo "$1: NOT FOUND by $2"
 		return 1
-	fi
-	echo "$1: $2 $(sed -n 's/^\[  FAILED  \] \([a-z]\)/\1/p;T;q' "$scratch/log")"
+		;;
+	124) echo "$1: $2 does not end" ;;
+	*) echo "$1: $2 $claim" ;;
+	esac
 }
 
 bite() # PATCH
