@@ -112,7 +112,7 @@ install -m 755 "$here/guest-init.sh" "$root/init"
 arguments=("$@")
 declare -p here script arguments >"$root/job"
 
-(cd "$root" && find . -print0 | cpio --null --quiet -o -H newc) >"$run/initrd" || exit 1
+(cd "$root" && find . -print0 | cpio --null --quiet -o -H newc -R +0:+0) >"$run/initrd" || exit 1
 rm -rf "$root"
 
 # ---- The guest
