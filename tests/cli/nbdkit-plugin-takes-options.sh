@@ -5,6 +5,7 @@
 # the export can do.
 . "$(dirname "$0")/serve-words.sh"
 requires fio
+[[ ${INTACT_SANITIZER:-} != *tsan* ]] || skip "what nbdkit runs would be given the thread sanitizer as well"
 
 name=jclean-sha256-4096
 volume=$(copy_image "$name")
