@@ -272,11 +272,9 @@ void recalculate_run(struct engine *e)
 		run_settling(e);
 	if (r->state != RECALCULATE_NEXT)
 		return;
-	if (e->failed)
-		go(e, RECALCULATE_IDLE);
-	else if (e->shutdown == SHUTDOWN_NOT)
+	if (!e->failed && e->shutdown == SHUTDOWN_NOT)
 		step_begin(e);
-	else if (!r->by_bitmap && r->steps > 0)
+	else if (!e->failed && !r->by_bitmap && r->steps > 0)
 		save(e);
 	else
 		go(e, RECALCULATE_IDLE);
