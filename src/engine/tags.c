@@ -461,7 +461,7 @@ int tags_open(struct engine *e)
 	buckets = 2u << log2_floor(t->count);
 	t->hash_mask = buckets - 1;
 	t->blocks = calloc(t->count, sizeof(*t->blocks));
-	t->hash = calloc(buckets, sizeof(*t->hash));
+	t->hash = calloc(buckets, sizeof(struct tag_block *));
 	t->memory = aligned_alloc(4096, (size_t)t->count * TAG_BLOCK_BYTES);
 	if (!t->blocks || !t->hash || !t->memory)
 		return -ENOMEM;
