@@ -394,6 +394,8 @@ struct intact_request {
 
 	/* The volume's. */
 	struct intact_request *next;
+	uint8_t *made_tags; /* by the thread that has submitted it; or NULL */
+	void *tagged;	    /* what keeps them */
 	uint64_t sectors_taken;
 	uint64_t since_ns;
 	uint64_t until;
@@ -441,12 +443,18 @@ struct intact_status {
  * INTACT_OPEN_DIRECT is for who has a page cache above the volume, or swaps on it: I/O on a block device
  * that knows sectors of 512 bytes goes past the page cache, whose memory might only be had by more
  * such I/O. The buffers of all requests must be aligned to 512 bytes.
+ *
+ * INTACT_OPEN_SPREAD is for who writes much by intact_submit_and_run and intact_pwrite: tags of large
+ * writes are made by the threads that call those, and by some of the volume's own where cores would be
+ * idle, before the loop has the request. That takes memory and threads, and nothing comes of it where
+ * tags are not the cores' own work, or there is one core.
  */
 #define INTACT_OPEN_READ_ONLY (1u << 0)
 #define INTACT_OPEN_OWN_LOOP  (1u << 1)
 #define INTACT_OPEN_CORRUPT   (1u << 2)
 #define INTACT_OPEN_OUTLIVED  (1u << 3)
 #define INTACT_OPEN_DIRECT    (1u << 4)
+#define INTACT_OPEN_SPREAD    (1u << 5)
 int intact_open(const struct intact_params *params, unsigned flags, const struct intact_log *log,
 		struct intact **ret);
 
@@ -472,7 +480,8 @@ void intact_submit(struct intact *v, struct intact_request *req);
 
 /* The same, and lends the calling thread to the loop, which saves going to another one and back: when
  * nobody runs the loop this does, and may call any `done`, until there is nothing to be done but to
- * wait. It does not wait for the request either. For any thread but the loop's, so from no `done`.
+ * wait. It does not wait for the request either, but may for its tags to be made
+ * (INTACT_OPEN_SPREAD). For any thread but the loop's, so from no `done`.
  */
 void intact_submit_and_run(struct intact *v, struct intact_request *req);
 

@@ -82,6 +82,12 @@ bool digest_is_synchronous(const struct digest *d)
 	return d->synchronous;
 }
 
+bool digest_is_by_cores(const struct digest *d)
+{
+	return d->synchronous &&
+	       !(d->driver->flags & (INTACT_DRIVER_HARDWARE | INTACT_DRIVER_KEY_OUTSIDE));
+}
+
 size_t digest_tag_bytes(const struct digest *d)
 {
 	return d->shape.tag_bytes;

@@ -76,6 +76,8 @@ void digest_close(struct digest *d);
 const struct intact_digest_algorithm *digest_algorithm(const struct digest *d);
 const char *digest_driver_name(const struct digest *d); /* "openssl", "mb" … */
 bool digest_is_synchronous(const struct digest *d);
+/* Synchronous and this machine's own work, so that several threads with one each get further. */
+bool digest_is_by_cores(const struct digest *d);
 size_t digest_tag_bytes(const struct digest *d);
 
 /* A request is any number of messages, laid out as the batches that drivers get (intact-digest.h);

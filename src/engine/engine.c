@@ -120,7 +120,7 @@ void slice_finish(struct slice *s, int result)
 
 /* ---- Digests ---- */
 
-static uint32_t digest_flags(const struct engine *e)
+uint32_t engine_digest_flags(const struct engine *e)
 {
 	return DIGEST_SECTOR | (e->salted ? DIGEST_SALTED : 0);
 }
@@ -136,7 +136,7 @@ static void submit_digest(struct slice *s, uint8_t *data, size_t message_bytes,
 		.message_bytes = message_bytes,
 		.stride_bytes = message_bytes,
 		.count = s->blocks,
-		.flags = digest_flags(e),
+		.flags = engine_digest_flags(e),
 		.sector = s->first_sector,
 		.sector_step = e->spb,
 		.tags = s->tags,
@@ -248,6 +248,7 @@ static void slice_cut(struct engine *e, struct slice *s, struct intact_request *
 				   geometry_contiguous_sectors(&e->volume.geometry, first));
 	uint64_t blocks = min_u64(sectors / e->spb, e->slice_blocks_max);
 	uint64_t blocks_before = req->sectors_taken / e->spb;
+	uint8_t *tags;
 
 	if (req->op == INTACT_DISCARD)
 		blocks = discard_together(e, first, (uint32_t)blocks);
@@ -257,7 +258,8 @@ static void slice_cut(struct engine *e, struct slice *s, struct intact_request *
 	s->buffer = req->op == INTACT_READ || req->op == INTACT_WRITE
 			    ? req->buffer + req->sectors_taken * SECTOR_BYTES
 			    : e->zeroes;
-	s->given_tags = req->tags ? req->tags + blocks_before * e->tag_bytes : NULL;
+	tags = req->tags ?: req->made_tags;
+	s->given_tags = tags ? tags + blocks_before * e->tag_bytes : NULL;
 	s->again = false;
 	s->first_bad = INTACT_NO_SECTOR;
 	req->sectors_taken += blocks * e->spb;

@@ -74,6 +74,19 @@ uint64_t engine_deadline_ns(const struct engine *e);
  */
 void engine_shutdown(struct engine *e);
 
+/* Makes the same tags as an engine, and as any that follows it, on another thread than its owner's: the
+ * synchronous digest once more. One thread at a time; outlives the engine. Only where tags are this
+ * machine's own work, and do not come from above.
+ */
+struct tagger;
+bool engine_may_be_tagged(const struct engine *e);
+int tagger_open(const struct engine *e, const struct intact_log *log, struct tagger **ret);
+void tagger_close(struct tagger *t); /* takes NULL */
+
+/* Tags of whole blocks, one after another; 0, or why they must not be used. */
+int tagger_make(struct tagger *t, uint64_t first_sector, uint32_t blocks, const uint8_t *data,
+		uint8_t *tags);
+
 /* True when it is over; *ret_result is 0 when it was clean, else what failed. */
 bool engine_is_shut(const struct engine *e, int *ret_result);
 

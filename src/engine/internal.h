@@ -494,6 +494,7 @@ void request_finish(struct engine *e, struct intact_request *req, int result);
 /* The digests of a slice's blocks, or the markers of discarded ones, into s->tags; `done` finds
  * both engine and slice again.
  */
+uint32_t engine_digest_flags(const struct engine *e);
 void slice_digest(struct slice *s, uint8_t *data, void (*done)(struct digest_request *req));
 void slice_digest_markers(struct slice *s, void (*done)(struct digest_request *req));
 struct slice *slice_of_digest(struct engine *e, const struct digest_request *req);

@@ -38,7 +38,7 @@ static void write_locked(struct range *range)
 	assert(s->state == SLICE_LOCKING);
 	if (s->engine->failed)
 		slice_finish(s, -EIO);
-	else if (s->engine->hash)
+	else if (!s->given_tags)
 		slice_digest(s, s->buffer, write_digested);
 	else
 		write_tagged(s);
