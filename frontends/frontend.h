@@ -35,6 +35,7 @@ struct frontend_options {
 
 struct frontend {
 	const char *name;
+	bool spreads;	/* lends its threads: INTACT_OPEN_SPREAD */
 	bool is_direct; /* its requests' buffers are aligned as INTACT_OPEN_DIRECT wants them */
 
 	/* Whether this machine and this user can have it: 0, or why not: -ENODEV (no such driver in

@@ -42,6 +42,7 @@ static int open_volume(struct daemon *d)
 			  (d->read_only ? INTACT_OPEN_READ_ONLY : 0) |
 				  (d->options.corrupt ? INTACT_OPEN_CORRUPT : 0) |
 				  (d->frontend->is_direct ? INTACT_OPEN_DIRECT : 0) |
+				  (d->frontend->spreads ? INTACT_OPEN_SPREAD : 0) |
 				  (is_outlived ? INTACT_OPEN_OUTLIVED : 0),
 			  &d->log, &d->volume);
 	intact_params_done(p);

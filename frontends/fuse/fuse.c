@@ -796,6 +796,7 @@ static int fuse_forget(const char *directory, int64_t id, const struct intact_lo
 
 const struct frontend frontend_fuse = {
 	.name = "fuse",
+	.spreads = true,
 	.probe = fuse_probe,
 	.start = fuse_start,
 	.device = fuse_device,

@@ -365,6 +365,7 @@ static int nbd_forget(const char *directory, int64_t id, const struct intact_log
 
 const struct frontend frontend_nbd = {
 	.name = "nbd",
+	.spreads = true,
 	.probe = nbd_probe,
 	.start = nbd_start,
 	.device = nbd_device,

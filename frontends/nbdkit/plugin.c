@@ -187,8 +187,9 @@ static int plugin_config_complete(void)
 
 static int open_volume(void)
 {
-	int err = intact_open(&plugin.params, plugin.read_only ? INTACT_OPEN_READ_ONLY : 0,
-			      &messages, &plugin.volume);
+	unsigned flags = plugin.read_only ? INTACT_OPEN_READ_ONLY : 0;
+	int err =
+		intact_open(&plugin.params, flags | INTACT_OPEN_SPREAD, &messages, &plugin.volume);
 
 	if (!err && !intact_has_hash(plugin.volume) && !plugin.read_only) {
 		emit(NULL, INTACT_WARNING,

@@ -10,6 +10,7 @@
 #define INTACT_API_API_H
 
 #include "api/queue.h"
+#include "api/tagging.h"
 #include "api/waiter.h"
 #include "engine/engine.h"
 #include "io/io.h"
@@ -58,6 +59,7 @@ struct intact {
 	bool opens_corrupt;
 	bool is_outlived;
 	bool direct;
+	bool spreads; /* makes tags of large writes on more threads than one */
 	struct io_file *device;
 	struct io_file *data_device; /* or NULL */
 	struct io_context *io;
@@ -66,6 +68,7 @@ struct intact {
 	uint32_t block_bytes;
 	uint32_t tag_bytes;
 	bool has_hash;
+	struct tagging *tagging; /* or NULL: the loop makes all tags */
 	pthread_t thread;
 	bool shutting; /* engine_shutdown was called */
 	bool draining; /* … for a change: requests wait in the queue */

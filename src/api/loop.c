@@ -39,6 +39,7 @@ static void wake(struct intact *v)
 
 void intact_submit(struct intact *v, struct intact_request *req)
 {
+	req->made_tags = NULL;
 	queue_push(&v->queue, req);
 	wake(v);
 }
@@ -292,6 +293,9 @@ static void submit_and_run(struct intact *v, struct intact_request *req,
 	bool to_go_on = true;
 
 	told.count = 0;
+	req->made_tags = NULL;
+	if (v->tagging)
+		tagging_make(v->tagging, req);
 	queue_push(&v->queue, req);
 	if (__atomic_exchange_n(&v->asleep, false, __ATOMIC_ACQ_REL)) {
 		if (become_guest(v)) {

@@ -147,6 +147,7 @@ static int open_all(struct intact *v, bool read_only)
 /* Takes the half-built as well; the engine is shut, or was never run. */
 static void destroy(struct intact *v)
 {
+	tagging_close(v->tagging);
 	engine_close(v->engine);
 	io_context_close(v->io);
 	io_file_close(v->data_device);
@@ -211,6 +212,7 @@ static int create(unsigned flags, const struct intact_log *log, struct intact **
 	v->opens_corrupt = flags & INTACT_OPEN_CORRUPT;
 	v->is_outlived = flags & INTACT_OPEN_OUTLIVED;
 	v->direct = flags & INTACT_OPEN_DIRECT;
+	v->spreads = flags & INTACT_OPEN_SPREAD;
 	v->asleep = v->own_loop;
 	v->fd = -1;
 	queue_init(&v->queue);
@@ -223,12 +225,19 @@ static int create(unsigned flags, const struct intact_log *log, struct intact **
 	return 0;
 }
 
+static int start_threads(struct intact *v)
+{
+	int err = v->spreads && !v->info.read_only ? tagging_open(v, &v->tagging) : 0;
+
+	return err ?: loop_start(v);
+}
+
 static int begin(struct intact *v)
 {
-	int err = v->own_loop ? 0 : loop_start(v);
+	int err = v->own_loop ? 0 : start_threads(v);
 
 	if (err) {
-		message_error(&v->log, "cannot start a thread: %s", strerror(-err));
+		message_error(&v->log, "cannot start threads: %s", strerror(-err));
 		loop_close(v);
 		(void)loop_until_shut(v);
 	}
