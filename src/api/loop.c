@@ -16,7 +16,8 @@
  */
 #include "api/api.h"
 
-#include <signal.h>
+#include "base/threads.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -326,18 +327,9 @@ static void *loop_thread(void *opaque)
 	return (void *)(intptr_t)loop_until_shut(opaque);
 }
 
-/* Signals are the program's; its handlers must not find themselves on our thread. */
 int loop_start(struct intact *v)
 {
-	sigset_t all;
-	sigset_t before;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&v->thread, NULL, loop_thread, v);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -err;
+	return thread_start(&v->thread, loop_thread, v);
 }
 
 int loop_join(struct intact *v)

@@ -16,11 +16,10 @@
 
 #include "api/api.h"
 #include "base/num.h"
+#include "base/threads.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #define SLOTS	    32u		/* requests that have tags at once */
@@ -299,13 +298,6 @@ void tagging_make(struct tagging *t, struct intact_request *req)
 
 /* ---- Opening and closing ---- */
 
-static unsigned count_cores(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-}
-
 static int open_slots(struct tagging *t)
 {
 	size_t each = (size_t)(BYTES_MAX / t->block_bytes) * t->tag_bytes;
@@ -334,21 +326,6 @@ static int open_hands(struct tagging *t, struct intact *v, unsigned count)
 	return 0;
 }
 
-/* Signals are the program's; its handlers must not find themselves on our threads. */
-static int start(struct helper *me)
-{
-	sigset_t all;
-	sigset_t before;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&me->thread, NULL, helper_main, me);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	me->running = err == 0;
-	return -err;
-}
-
 static int start_helpers(struct tagging *t, struct intact *v, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -357,9 +334,10 @@ static int start_helpers(struct tagging *t, struct intact *v, unsigned count)
 
 		me->all = t;
 		err = tagger_open(v->engine, &v->log, &me->tagger);
-		err = err ?: start(me);
+		err = err ?: thread_start(&me->thread, helper_main, me);
 		if (err)
 			return err;
+		me->running = true;
 	}
 	return 0;
 }

@@ -14,11 +14,11 @@
  */
 #include "base/cleanup.h"
 #include "base/message.h"
+#include "base/threads.h"
 #include "digest/drivers.h"
 #include "digest/pkcs11-token.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -414,19 +414,6 @@ static int take_settings(const struct intact_digest_setup *setup, struct setting
 	return r;
 }
 
-/* Signals are for the threads of the program. */
-static int lane_start(struct lane *lane)
-{
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&lane->thread, NULL, lane_run, lane);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
-}
-
 static void lanes_stop(struct pool *p)
 {
 	pthread_mutex_lock(&p->lock);
@@ -482,7 +469,9 @@ static int lanes_start(struct pool *p)
 	int r = 0;
 
 	while (r == 0 && p->lanes_running < p->lane_count) {
-		r = lane_start(&p->lanes[p->lanes_running]);
+		struct lane *lane = &p->lanes[p->lanes_running];
+
+		r = thread_start(&lane->thread, lane_run, lane);
 		p->lanes_running += r == 0;
 	}
 	return r;

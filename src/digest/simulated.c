@@ -17,9 +17,9 @@
  *	failure  a batch fails with -EIO, and garbage for tags
  */
 #include "base/message.h"
+#include "base/threads.h"
 #include "digest/drivers.h"
 #include "digest/inner.h"
-#include "digest/threads.h"
 
 #include <assert.h>
 #include <errno.h>

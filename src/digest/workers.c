@@ -10,13 +10,12 @@
  * there yet.
  */
 #include "base/message.h"
+#include "base/threads.h"
 #include "digest/drivers.h"
 #include "digest/inner.h"
-#include "digest/threads.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #define THREADS_MAX 256
@@ -150,10 +149,9 @@ static void *worker_main(void *opaque)
 /* One is left for whoever submits. */
 static unsigned other_cores(void)
 {
-	cpu_set_t set;
-	int count = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	unsigned count = count_cores();
 
-	return count > 2 ? (unsigned)count - 1 : 1;
+	return count > 2 ? count - 1 : 1;
 }
 
 static void workers_close(void *instance)

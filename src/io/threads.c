@@ -5,10 +5,11 @@
  */
 #include "io/backend.h"
 
+#include "base/threads.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -63,33 +64,16 @@ static void *work(void *opaque)
 	return NULL;
 }
 
-/* Signals are the program's; its handlers must not find themselves on our threads. */
 static int spawn(struct threads *t, unsigned count)
 {
-	sigset_t all;
-	sigset_t before;
 	int err = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (!err && t->count < count) {
-		err = pthread_create(&t->thread[t->count], NULL, work, t);
+		err = thread_start(&t->thread[t->count], work, t);
 		if (!err)
 			t->count++;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -err;
-}
-
-/* Its waits end by the clock that deadlines are given in. */
-static void init_finished_more(struct threads *t)
-{
-	pthread_condattr_t by_monotonic;
-
-	pthread_condattr_init(&by_monotonic);
-	pthread_condattr_setclock(&by_monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->finished_more, &by_monotonic);
-	pthread_condattr_destroy(&by_monotonic);
+	return err;
 }
 
 int io_threads_backend_open(unsigned depth, void **ret)
@@ -102,7 +86,7 @@ int io_threads_backend_open(unsigned depth, void **ret)
 	t->fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->todo_more, NULL);
-	init_finished_more(t);
+	cond_init_monotonic(&t->finished_more); /* as deadlines are given */
 	err = spawn(t, depth < THREADS_MAX ? depth : THREADS_MAX);
 	if (err) {
 		io_threads_ops.close(t);

@@ -13,13 +13,13 @@
  */
 #include "base/message.h"
 #include "base/num.h"
+#include "base/threads.h"
 #include "offline/view.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -556,7 +556,7 @@ static int start_workers(struct check *c, struct worker *workers, unsigned jobs)
 		pthread_mutex_lock(&c->mutex);
 		c->workers++;
 		pthread_mutex_unlock(&c->mutex);
-		r = -pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]);
+		r = thread_start(&workers[i].thread, worker_main, &workers[i]);
 		workers[i].running = r == 0;
 		if (r == 0)
 			continue;
@@ -598,15 +598,6 @@ static int run(struct check *c, struct worker *workers, unsigned jobs)
 	return r ?: c->error ?: (stopped ? -ECANCELED : 0);
 }
 
-static unsigned count_cores(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	return (unsigned)CPU_COUNT(&set);
-}
-
 /* Many workers get smaller chunks, and fewer. */
 static void init_chunks(struct check *c, unsigned jobs)
 {
@@ -645,14 +636,9 @@ static int init_range(struct check *c)
 
 static void init_locks(struct check *c)
 {
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&c->mutex, NULL);
-	pthread_cond_init(&c->posted, &monotonic);
-	pthread_cond_init(&c->room, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	cond_init_monotonic(&c->posted);
+	cond_init_monotonic(&c->room);
 }
 
 static void done_locks(struct check *c)

@@ -2,10 +2,10 @@
 #include "offline/crew.h"
 
 #include "base/num.h"
+#include "base/threads.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -34,15 +34,6 @@ struct party {
 	bool over;
 	int error;
 };
-
-static unsigned count_cores(void)
-{
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	return (unsigned)CPU_COUNT(&set);
-}
 
 /* ---- Threads; the mutex is held but for the work itself ---- */
 
@@ -107,7 +98,7 @@ static int start_hand(struct party *p, struct hand *hand)
 	pthread_mutex_lock(&p->mutex);
 	p->running++;
 	pthread_mutex_unlock(&p->mutex);
-	r = -pthread_create(&hand->thread, NULL, hand_main, hand);
+	r = thread_start(&hand->thread, hand_main, hand);
 	if (r == 0)
 		return 0;
 	pthread_mutex_lock(&p->mutex);
@@ -184,14 +175,9 @@ static void close_hands(struct party *p)
 
 static void init_locks(struct party *p)
 {
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&p->mutex, NULL);
-	pthread_cond_init(&p->gone, &monotonic);
+	cond_init_monotonic(&p->gone);
 	pthread_cond_init(&p->room, NULL);
-	pthread_condattr_destroy(&monotonic);
 }
 
 static void done_locks(struct party *p)
