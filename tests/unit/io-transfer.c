@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Real I/O on a real file, by io_uring and by threads: what arrives is what a model in memory says,
- * nobody is told inside io_submit, and nothing allocates between open and close. Where the system
- * denies io_uring, its half is skipped.
+ * Real I/O on a real file, by io_uring, also in memory, where that copies by itself, and by threads:
+ * what arrives is what a model in memory says, nobody is told inside io_submit, and nothing allocates
+ * between open and close. Where the system denies io_uring, its part is skipped.
  */
 #include "base/num.h"
 #include "io/io.h"
@@ -20,8 +20,8 @@
 
 #include <cmocka.h>
 
-#define FILE_BYTES     (256u << 10)
-#define TRANSFER_BYTES (16u << 10)
+#define FILE_BYTES     (1536u << 10)
+#define TRANSFER_BYTES (64u << 10)
 #define IOV_COUNT      5
 #define SLOTS	       24
 #define DEPTH	       7 /* less than the slots, so that some wait */
@@ -86,14 +86,14 @@ static uint32_t draw(struct bench *b, uint32_t below)
 	return (uint32_t)(b->random % below);
 }
 
-static int setup(void **state, enum io_kind kind)
+static int setup(void **state, enum io_kind kind, const char *directory)
 {
 	struct bench *b = test_calloc(1, sizeof(*b));
 	int fd;
 
 	b->kind = kind;
 	b->random = 88172645463325252u;
-	strcpy(b->path, "/tmp/intact-io-transfer.XXXXXX");
+	(void)snprintf(b->path, sizeof(b->path), "%s/intact-io-transfer.XXXXXX", directory);
 	fd = mkstemp(b->path);
 	assert_true(fd >= 0);
 	for (unsigned i = 0; i < FILE_BYTES; i++)
@@ -107,12 +107,17 @@ static int setup(void **state, enum io_kind kind)
 
 static int setup_uring(void **state)
 {
-	return setup(state, IO_URING);
+	return setup(state, IO_URING, "/tmp");
+}
+
+static int setup_in_memory(void **state)
+{
+	return setup(state, IO_URING, "/dev/shm");
 }
 
 static int setup_threads(void **state)
 {
-	return setup(state, IO_THREADS);
+	return setup(state, IO_THREADS, "/tmp");
 }
 
 static int teardown(void **state)
@@ -330,6 +335,30 @@ static void run_without_wait_returns_at_once(void **state)
 	io_context_close(b->context);
 }
 
+/* Not more at a time than a core's cache has room for, and all of it in the end. */
+static void what_is_in_memory_comes_in_parts(void **state)
+{
+	struct bench *b = *state;
+
+	open_context(b);
+	if (!io_file_is_in_memory(b->file)) {
+		io_context_close(b->context);
+		skip();
+	}
+	for (unsigned i = 0; i < DEPTH; i++) {
+		aim(b, &b->slots[i], IO_READ, i * TRANSFER_BYTES, TRANSFER_BYTES);
+		submit(&b->slots[i]);
+	}
+	assert_int_equal(io_run(b->context, false), (256u << 10) / TRANSFER_BYTES);
+	assert_false(io_may_sleep(b->context));
+	run_until_told(b, DEPTH);
+	assert_true(io_may_sleep(b->context));
+	for (unsigned i = 0; i < DEPTH; i++)
+		assert_memory_equal(b->slots[i].buffer, b->model + i * TRANSFER_BYTES,
+				    TRANSFER_BYTES);
+	io_context_close(b->context);
+}
+
 static void contexts_open_and_close_unused(void **state)
 {
 	struct bench *b = *state;
@@ -340,22 +369,23 @@ static void contexts_open_and_close_unused(void **state)
 	}
 }
 
-#define WITH_BOTH(test)                                                                            \
-	{#test " (io_uring)", test, setup_uring, teardown, NULL},                                  \
+#define BY(kind, test)                                                                             \
 	{                                                                                          \
-#test " (threads)", test, setup_threads, teardown, NULL                            \
+#test " (" #kind ")", test, setup_##kind, teardown, NULL                           \
 	}
+#define BY_EACH(test) BY(uring, test), BY(in_memory, test), BY(threads, test)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_BOTH(reads_return_what_was_written),
-		WITH_BOTH(reads_end_with_the_file),
-		WITH_BOTH(a_file_that_shrinks_gives_short_reads),
-		WITH_BOTH(errors_come_as_completions),
-		WITH_BOTH(flush_and_fua_succeed),
-		WITH_BOTH(run_without_wait_returns_at_once),
-		WITH_BOTH(contexts_open_and_close_unused),
+		BY_EACH(reads_return_what_was_written),
+		BY_EACH(reads_end_with_the_file),
+		BY_EACH(a_file_that_shrinks_gives_short_reads),
+		BY_EACH(errors_come_as_completions),
+		BY_EACH(flush_and_fua_succeed),
+		BY_EACH(run_without_wait_returns_at_once),
+		BY_EACH(contexts_open_and_close_unused),
+		BY(in_memory, what_is_in_memory_comes_in_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
