@@ -445,9 +445,9 @@ struct intact_status {
  * such I/O. The buffers of all requests must be aligned to 512 bytes.
  *
  * INTACT_OPEN_SPREAD is for who writes much by intact_submit_and_run and intact_pwrite: tags of large
- * writes are made by the threads that call those, and by some of the volume's own where cores would be
- * idle, before the loop has the request. That takes memory and threads, and nothing comes of it where
- * tags are not the cores' own work, or there is one core.
+ * writes are made by the threads that call those, before the loop has the request. That takes memory,
+ * and nothing comes of it where tags are not the cores' own work, or there is one core, or with
+ * INTACT_OPEN_OWN_LOOP.
  */
 #define INTACT_OPEN_READ_ONLY (1u << 0)
 #define INTACT_OPEN_OWN_LOOP  (1u << 1)
@@ -480,8 +480,8 @@ void intact_submit(struct intact *v, struct intact_request *req);
 
 /* The same, and lends the calling thread to the loop, which saves going to another one and back: when
  * nobody runs the loop this does, and may call any `done`, until there is nothing to be done but to
- * wait. It does not wait for the request either, but may for its tags to be made
- * (INTACT_OPEN_SPREAD). For any thread but the loop's, so from no `done`.
+ * wait. It does not wait for the request either, but may make its tags (INTACT_OPEN_SPREAD). For any
+ * thread but the loop's, so from no `done`.
  */
 void intact_submit_and_run(struct intact *v, struct intact_request *req);
 

@@ -59,7 +59,7 @@ struct intact {
 	bool opens_corrupt;
 	bool is_outlived;
 	bool direct;
-	bool spreads; /* makes tags of large writes on more threads than one */
+	bool spreads; /* has tags of large writes made by who submits them */
 	struct io_file *device;
 	struct io_file *data_device; /* or NULL */
 	struct io_context *io;

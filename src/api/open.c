@@ -225,7 +225,7 @@ static int create(unsigned flags, const struct intact_log *log, struct intact **
 	return 0;
 }
 
-static int start_threads(struct intact *v)
+static int start(struct intact *v)
 {
 	int err = v->spreads && !v->info.read_only ? tagging_open(v, &v->tagging) : 0;
 
@@ -234,10 +234,10 @@ static int start_threads(struct intact *v)
 
 static int begin(struct intact *v)
 {
-	int err = v->own_loop ? 0 : start_threads(v);
+	int err = v->own_loop ? 0 : start(v);
 
 	if (err) {
-		message_error(&v->log, "cannot start threads: %s", strerror(-err));
+		message_error(&v->log, "cannot start the volume's loop: %s", strerror(-err));
 		loop_close(v);
 		(void)loop_until_shut(v);
 	}

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Tags of large writes, made by the threads that submit them, and by some that help, instead of by the
- * loop (tagging.c).
+ * Tags of large writes, made by the threads that submit them instead of by the loop (tagging.c).
  */
 #ifndef INTACT_API_TAGGING_H
 #define INTACT_API_TAGGING_H
@@ -19,7 +18,7 @@ int tagging_open(struct intact *v, struct tagging **ret);
 void tagging_close(struct tagging *t);
 
 /* On the thread that submits the request, before it does: makes the tags, or leaves the request as it
- * is. May wait, but not for the loop.
+ * is.
  */
 void tagging_make(struct tagging *t, struct intact_request *req);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Large writes to a volume whose work is spread: threads that lend themselves make the tags, helpers
- * a part of them where nobody else would, and whatever becomes of that, every block is found good by a
- * volume that is opened without. The linker sends tagger_make here.
+ * Large writes to a volume whose work is spread: threads that lend themselves make the tags, and
+ * whatever becomes of that, every block is found good by a volume that is opened without. The linker
+ * sends tagger_make here.
  */
 #include "api-volume.h"
 
@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <time.h>
 
 #define LARGE_BYTES (192u << 10)
 #define LARGE	    4u /* requests of a thread */
@@ -21,11 +20,8 @@
 #define MANY	    40u /* requests, more than can have tags at once */
 
 static struct met {
-	unsigned calls;	       /* atomic, all of them */
-	unsigned blocks;       /* tags that were made */
-	unsigned others_calls; /* of threads that are not this one */
-	pthread_t one;
-	bool slow;
+	unsigned calls;	 /* atomic, as the next one */
+	unsigned blocks; /* tags that were made */
 	int result;
 } met;
 
@@ -36,14 +32,8 @@ int __wrap_tagger_make(struct tagger *t, uint64_t first_sector, uint32_t blocks,
 int __wrap_tagger_make(struct tagger *t, uint64_t first_sector, uint32_t blocks,
 		       const uint8_t *data, uint8_t *tags)
 {
-	const struct timespec a_while = {.tv_nsec = 2000000L};
-
 	__atomic_add_fetch(&met.calls, 1, __ATOMIC_RELAXED);
 	__atomic_add_fetch(&met.blocks, blocks, __ATOMIC_RELAXED);
-	if (!pthread_equal(pthread_self(), met.one))
-		__atomic_add_fetch(&met.others_calls, 1, __ATOMIC_RELAXED);
-	if (met.slow)
-		(void)nanosleep(&a_while, NULL);
 	if (met.result < 0) {
 		memset(tags, 0, blocks); /* as if it had begun */
 		return met.result;
@@ -59,7 +49,7 @@ static unsigned count(const unsigned *counter)
 /* Anew for each test. */
 static void begin(void)
 {
-	met = (struct met){.one = pthread_self()};
+	met = (struct met){0};
 }
 
 /* On one core nothing is, and not with a digest that is asynchronous. */
@@ -231,27 +221,6 @@ static void tags_that_cannot_be_made_there_are_made_by_the_loop(void **state)
 
 /* ---- Several ---- */
 
-static void a_lonely_thread_is_helped(void **state)
-{
-	struct volume_file *f = *state;
-	struct large l = {.buffer = test_malloc(LARGE_BYTES)};
-	struct intact *v;
-	unsigned round = 0;
-
-	begin();
-	met.slow = true;
-	v = volume_open(f, INTACT_OPEN_SPREAD);
-	do {
-		submit(v, &l, BLOCK_BYTES, ++round);
-		await(&l);
-	} while (count(&met.others_calls) == 0 && round < 1000);
-	assert_true(count(&met.others_calls) > 0);
-	assert_int_equal(intact_close(v), 0);
-	assert_int_equal(count(&met.blocks), round * (LARGE_BYTES / BLOCK_BYTES));
-	expect(f, BLOCK_BYTES, LARGE_BYTES, round);
-	test_free(l.buffer);
-}
-
 struct hand {
 	struct intact *volume;
 	unsigned number;
@@ -346,7 +315,6 @@ int main(void)
 		VOLUME_TEST(nobody_else_does),
 		VOLUME_TEST(what_is_out_of_bounds_is_refused_as_ever),
 		VOLUME_TEST(tags_that_cannot_be_made_there_are_made_by_the_loop),
-		VOLUME_TEST(a_lonely_thread_is_helped),
 		VOLUME_TEST(all_of_many_threads_find_theirs),
 		VOLUME_TEST(more_than_can_have_tags_are_written_all_the_same),
 	};
