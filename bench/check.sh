@@ -7,14 +7,15 @@
 # For each algorithm and block size, several times over, in turns, so that whatever else the machine
 # does falls on all of them alike:
 #
-#   digest   one core's rate, of the driver that check takes (intact digests --bench)
+#   digest   of the driver that check takes, in memory: `intact digests --bench` on every core at
+#            once, as check is, since cores share their clock and their memory; the sum
 #   openssl  the same of OpenSSL's single stream
 #   read     the file read by as many threads as there are cores, and nothing done with it
 #   check    intact check, by its own clock, as the others are; what the process takes to start and
 #            to end, with all its libraries, does not grow with the volume and stands below the table
 #
-# The table has the medians, in MB of data per second. The limit is the lower of cores x digest and
-# read; reading counts the tags in, which are read as well.
+# The table has the medians, in MB of data per second. The limit is the lower of digest and read;
+# reading counts the tags in, which are read as well.
 #
 # Since the same cores do both, "read, then digest" is what can be had of them without overlap.
 #
@@ -92,10 +93,19 @@ sample() {
 	disturbed=$((disturbed + 1))
 }
 
-# Of a driver in what `intact digests` has printed; - if it does not have the algorithm.
+digests_on_every_core() {
+	local core
+	for ((core = 0; core < cores; core++)); do
+		taskset -c "$core" "$intact" digests "$algorithm" --bench --json >"$work/digests.$core" &
+	done
+	wait
+	cat "$work"/digests.*
+}
+
+# Of a driver on all cores together; - if it does not have the algorithm.
 digest_rate() {
-	jq -r --arg driver "$1" --arg block "$block" \
-		'[.digests[] | select(.driver == $driver) | .bytes_per_second[$block]][0] // "-"' \
+	jq -rs --arg driver "$1" --arg block "$block" \
+		'map(.digests[] | select(.driver == $driver) | .bytes_per_second[$block]) | add // "-"' \
 		"$work/out"
 }
 
@@ -103,7 +113,7 @@ seconds() { jq -r .seconds "$work/out"; }
 
 measure_once() {
 	local openssl
-	sample "$intact" digests "$algorithm" --bench --json
+	sample digests_on_every_core
 	digest_rate "$driver" >>"$work/digest"
 	openssl=$(digest_rate openssl)
 	echo "$openssl" >>"$work/openssl"
@@ -120,7 +130,7 @@ measure_once() {
 # ---- Reporting
 
 row() {
-	awk -v algorithm="$algorithm" -v block="$block" -v driver="$driver" -v cores="$cores" \
+	awk -v algorithm="$algorithm" -v block="$block" -v driver="$driver" \
 		-v data="$data" -v file="$size" -v digest="$(pick <"$work/digest")" \
 		-v openssl="$(pick <"$work/openssl")" -v reading="$(pick <"$work/read")" \
 		-v check="$(pick <"$work/check")" \
@@ -129,18 +139,18 @@ row() {
 		BEGIN {
 			check = data / check
 			reading *= data / file
-			limit = cores * digest
+			limit = digest
 			if (reading < limit)
 				limit = reading
-			both = 1 / (1 / (cores * digest) + 1 / reading)
+			both = 1 / (1 / digest + 1 / reading)
 			o = c = r = "–"
 			if (openssl != "-") {
-				o = mb(cores * openssl)
-				r = sprintf("%.2f", check / (cores * openssl))
+				o = mb(openssl)
+				r = sprintf("%.2f", check / openssl)
 				c = mb(data / by_openssl)
 			}
 			printf "| %s | %d | %s | %s | %s | %s | %s | **%.2f** | %s | %s | %s |\n",
-				algorithm, block, driver, mb(cores * digest), mb(reading),
+				algorithm, block, driver, mb(digest), mb(reading),
 				mb(both), mb(check), check / limit, o, c, r
 		}'
 }
@@ -167,7 +177,7 @@ cat <<END
 $(machine);
 volume of $((size >> 20)) MiB; medians of $runs runs; MB/s of data; load before: $(cut -d' ' -f1 /proc/loadavg)
 
-| algorithm | block | driver | cores × digest | read | read, then digest | check | check / limit | cores × OpenSSL | check by openssl | check / (cores × OpenSSL) |
+| algorithm | block | driver | digest | read | read, then digest | check | check / limit | OpenSSL | check by openssl | check / OpenSSL |
 |---|---|---|---|---|---|---|---|---|---|---|
 END
 for algorithm in $algorithms; do
