@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What a core does of blocks of 4096 bytes with the multi-buffer library (driver mb), against what
-# OpenSSL's single stream makes of the same blocks in memory without reading them from anywhere. Prints
-# a table in Markdown, MB/s; docs/performance.md explains it. Needs `./bootstrap build`, jq, taskset,
-# and memory for the volume.
+# What a core does of blocks of 4096 bytes with the multi-buffer library (driver mb), against the same with
+# OpenSSL's single stream, and against what that makes of blocks in memory without reading them from
+# anywhere. Prints a table in Markdown, MB/s; docs/performance.md explains it. Needs `./bootstrap build`,
+# jq, taskset, and memory for the volume.
 #
 # check runs one job; sequential reads go through an open volume, whose loop is one thread. Both are
 # held on one core, in turns with the rest, by clocks that start with the first block; everything is a median.
@@ -92,14 +92,16 @@ measure() {
 	printf '| %d ' "$(mb memory-openssl)" "$(mb memory-mb)" "$(mb check-openssl)" \
 		"$(mb check-mb)" "$(mb read-openssl)" "$(mb read-mb)"
 	awk -v o="$(mb memory-openssl)" -v m="$(mb memory-mb)" -v c="$(mb check-mb)" -v r="$(mb read-mb)" \
-		'BEGIN { printf "| %.2f | **%.2f** | **%.2f** |\n", m / o, c / o, r / o }'
+		-v oc="$(mb check-openssl)" -v or="$(mb read-openssl)" 'BEGIN {
+			printf "| %.2f | **%.2f** | **%.2f** | %.2f | %.2f |\n", m / o, c / oc, r / or, c / o, r / o
+		}'
 }
 
 cat <<END
 $(machine), of which one is used; blocks of $block bytes; medians of $runs runs; MB/s
 
-| algorithm | OpenSSL, in memory | mb, in memory | check by OpenSSL | check by mb | read by OpenSSL | read by mb | mb / OpenSSL, in memory | check by mb / OpenSSL in memory | read by mb / OpenSSL in memory |
-|---|---|---|---|---|---|---|---|---|---|
+| algorithm | OpenSSL, in memory | mb, in memory | check by OpenSSL | check by mb | read by OpenSSL | read by mb | mb / OpenSSL, in memory | check: mb / OpenSSL | read: mb / OpenSSL | check by mb / OpenSSL in memory | read by mb / OpenSSL in memory |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 END
 for algorithm in $algorithms; do
 	measure
