@@ -55,21 +55,22 @@ static int look(struct options *o, struct intact_journal *ret)
 	int r = intact_view_open(&o->params, 0, &o->log, &view);
 
 	if (r < 0)
-		return exit_status(r);
+		return r;
 	*ret = *intact_view_journal(view);
 	if (intact_view_hash(view)[0])
 		strcpy(o->params.internal_hash.name, intact_view_hash(view));
 	intact_view_close(view);
-	return EXIT_WELL;
+	return 0;
 }
 
 int cmd_replay(struct options *options)
 {
 	struct intact_journal journal;
-	int status = look(options, &journal);
+	int r = look(options, &journal);
+	int status;
 
-	if (status != EXIT_WELL)
-		return status;
+	if (r < 0)
+		return exit_status(r);
 	if (journal.state == INTACT_JOURNAL_CORRUPT) {
 		complain("the journal is corrupt: %s; nothing was written", journal.reason);
 		status = EXIT_DAMAGE;
