@@ -43,7 +43,8 @@
 
 #define DEPTH_DEFAULT 16u
 #define DEPTH_MAX     256u
-#define RELEASE_TRIES 200 /* of 10 ms: for the loop device to let go of the file */
+#define WAITING_MAX   1024u /* requests the kernel has under way before it makes users wait */
+#define RELEASE_TRIES 200   /* of 10 ms: for the loop device to let go of the file */
 #define LARGE_BYTES   (64u << 10)
 #define FILE_NAME     "volume"
 
@@ -441,8 +442,8 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	conn->want |= conn->capable & FUSE_CAP_ASYNC_DIO;
 	conn->max_write = TRANSFER_BYTES_MAX;
-	conn->max_background = DEPTH_MAX;
-	conn->congestion_threshold = DEPTH_MAX;
+	conn->max_background = WAITING_MAX;
+	conn->congestion_threshold = WAITING_MAX;
 }
 
 static const struct fuse_lowlevel_ops ops = {

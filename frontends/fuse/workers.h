@@ -21,7 +21,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TRANSFER_BYTES_MAX (1u << 20) /* of one request; the kernel's limit as well */
+/* Of one request. What a user asks for in one piece comes in several then, which the threads share, and
+ * each stays in its core's own cache.
+ */
+#define TRANSFER_BYTES_MAX (256u << 10)
 
 struct workers;
 
