@@ -51,7 +51,7 @@ take_options 'build dir size runs patience algorithms blocks' "$@"
 
 intact=$build/cli/intact
 needs_built "$intact" "$build/bench/make-volume" "$build/bench/read-rate"
-needs jq
+needs jq taskset
 needs_memory $((size + (256 << 20))) # the rest of the machine wants some too
 
 work=$(mktemp -d "$dir/intact-bench.XXXXXX")
@@ -94,11 +94,14 @@ sample() {
 }
 
 digests_on_every_core() {
-	local core
+	local core job jobs=()
 	for ((core = 0; core < cores; core++)); do
 		taskset -c "$core" "$intact" digests "$algorithm" --bench --json >"$work/digests.$core" &
+		jobs+=($!)
 	done
-	wait
+	for job in "${jobs[@]}"; do
+		wait "$job" || return
+	done
 	cat "$work"/digests.*
 }
 
