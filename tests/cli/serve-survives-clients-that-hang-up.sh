@@ -9,17 +9,6 @@ requires fio
 
 volume=$(copy_image jclean-sha256-4096)
 
-# answered: soon
-answered() {
-	local tries
-	for ((tries = 0; tries < 500; tries++)); do
-		! nbdinfo --size "$uri" >/dev/null 2>&1 || return 0
-		kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat "$work/said")"
-		sleep 0.02
-	done
-	fail "nobody answers: $(cat "$work/said")"
-}
-
 serve --integrity-no-journal "$volume"
 for delay in 0.02 0.05 0.1 0.03 0.2 0.01 0.06 0.15; do
 	fio --name=load --ioengine=nbd --uri="$uri" --rw=randrw --bs=4k --iodepth=64 \

@@ -31,6 +31,17 @@ serve() {
 	[ -n "$nbdkit" ] || fail "the server did not start in time"
 }
 
+# answered: soon, also when nbdkit has aborted and is started again
+answered() {
+	local tries
+	for ((tries = 0; tries < 500; tries++)); do
+		! nbdinfo --size "$uri" >/dev/null 2>&1 || return 0
+		kill -0 "$server" 2>/dev/null || fail "the server has ended: $(cat "$work/said")"
+		sleep 0.02
+	done
+	fail "nobody answers: $(cat "$work/said")"
+}
+
 # ended STATUS: the server has to end so, now or soon.
 ended() {
 	local status=0
