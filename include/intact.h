@@ -442,7 +442,8 @@ struct intact_status {
  *
  * INTACT_OPEN_DIRECT is for who has a page cache above the volume, or swaps on it: I/O on a block device
  * that knows sectors of 512 bytes goes past the page cache, whose memory might only be had by more
- * such I/O. The buffers of all requests must be aligned to 512 bytes.
+ * such I/O; and all threads that the volume has, the kernel's included, are there when it is open. The
+ * buffers of all requests must be aligned to 512 bytes.
  *
  * INTACT_OPEN_SPREAD is for who writes much by intact_submit_and_run and intact_pwrite: tags of large
  * writes are made by the threads that call those, before the loop has the request. That takes memory,

@@ -72,9 +72,12 @@ static int find_hash(const struct intact *v, struct intact_params *params)
 	return err;
 }
 
+/* io_uring has the kernel start a thread for what would wait, in the middle of everything: that takes
+ * memory, which may only be had by writing here.
+ */
 static int open_io(struct intact *v)
 {
-	int err = io_context_open(IO_AUTO, IO_DEPTH, &v->io);
+	int err = io_context_open(v->direct ? IO_THREADS : IO_AUTO, IO_DEPTH, &v->io);
 
 	if (err) {
 		message_error(&v->log, "cannot set up I/O: %s", strerror(-err));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Block I/O: submit, and be told. One context belongs to one thread; behind it is io_uring, or a
- * pool of threads where that is denied. An I/O is a struct io in its owner; nothing allocates after
+ * pool of threads. An I/O is a struct io in its owner; nothing allocates after
  * io_context_open.
  *
  * - io_submit never calls `done` and never fails: every outcome is a completion. What was submitted

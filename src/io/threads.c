@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * I/O by a pool of threads, for where io_uring is denied. One lock guards both lists; an I/O is the
+ * I/O by a pool of threads, for where io_uring is denied, or may not have the kernel start threads when
+ * it likes: these are all there from the start. One lock guards both lists; an I/O is the
  * thread's that took it off `todo` until it is on `finished`.
  */
 #include "io/backend.h"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Threads meet in a volume: some wait for their requests, some submit many at a time, one asks for
- * the status; each finds what it wrote, and every request is told of once, one at a time.
+ * the status; each finds what it wrote, and every request is told of once, one at a time. Where memory may only be had
+ * by writing to the volume, all threads that it will have are there when it is open.
  */
 #include "api-volume.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -221,9 +223,44 @@ static void closing_ends_what_is_under_way(void **state)
 	test_free(c);
 }
 
+static unsigned count_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	assert_non_null(tasks);
+	while (readdir(tasks))
+		count++;
+	closedir(tasks);
+	return count;
+}
+
+/* The kernel's workers count as well: io_uring starts one for each flush that finds none, and for what
+ * would wait.
+ */
+static void no_thread_is_started_between_open_and_close(void **state)
+{
+	struct intact *v = volume_open(*state, INTACT_OPEN_DIRECT);
+	uint8_t *buffer = aligned_alloc(BLOCK_BYTES, BLOCK_BYTES);
+	unsigned before = count_threads();
+
+	assert_non_null(buffer);
+	memset(buffer, 0x5a, BLOCK_BYTES);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		assert_int_equal(intact_pwrite(v, buffer, BLOCK_BYTES, i * BLOCK_BYTES, 0), 0);
+		assert_int_equal(intact_flush(v), 0);
+		assert_int_equal(intact_pread(v, buffer, BLOCK_BYTES, i * BLOCK_BYTES), 0);
+		assert_true(count_threads() <= before);
+	}
+	assert_int_equal(intact_close(v), 0);
+	free(buffer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: what others leave to the kernel would be counted. */
+		VOLUME_TEST(no_thread_is_started_between_open_and_close),
 		VOLUME_TEST(everyone_finds_what_he_wrote),
 		VOLUME_TEST(closing_ends_what_is_under_way),
 	};

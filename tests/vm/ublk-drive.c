@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A volume as a ublk device, with nothing of `intact open` around it: for what the front end alone has
- * to show.
+ * A volume as a ublk device, with nothing of `intact open` around it but what keeps that going when
+ * memory runs out: for what the front end alone has to show.
  *
  *	ublk-drive [-q QUEUES] [-d DEPTH] [-r ID] [-R] OPTION=VALUE…
  *	ublk-drive -f ID
@@ -12,6 +12,7 @@
  * errno. After a stop that succeeded, and at the end of the input, the volume is closed; the exit
  * status says how well. `ended` is printed when the device goes away by itself.
  */
+#include "daemon/endure.h"
 #include "frontend.h"
 
 #include <errno.h>
@@ -19,8 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #define OPTIONS_MAX 32
@@ -41,15 +40,6 @@ static void ended(void *opaque)
 
 	(void)opaque;
 	(void)n;
-}
-
-/* As who serves a device that memory is paged out to has to; before there are threads. */
-static void promise_progress(void)
-{
-	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
-		perror("ublk-drive: mlockall");
-	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0)
-		perror("ublk-drive: PR_SET_IO_FLUSHER");
 }
 
 static int open_volume(char **words, bool read_only, struct intact **ret, bool *ret_discards)
@@ -146,7 +136,7 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	promise_progress();
+	endure_begin(true, &messages);
 	err = frontend_ublk.probe(&options, &messages);
 	if (err)
 		return 1;
